@@ -1,0 +1,1 @@
+//! What works on orders: each service joins the rules and the runtime in a page.

@@ -1,0 +1,1 @@
+//! What puts orders in: single orders, importers, load generator.

@@ -1,0 +1,2 @@
+//! The `orderflow` binary: command line to program.
+fn main() {}

@@ -1,0 +1,121 @@
+//! The cluster that all tests share: topics, records and watermarks, by a client of the tests' own.
+
+use std::time::Duration;
+
+use orderflow_runtime::kafka::Connection;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::message::OwnedMessage;
+use rdkafka::{Offset, TopicPartitionList};
+
+/// How long a request to the broker may take before the test gives up.
+const REQUEST: Duration = Duration::from_secs(10);
+
+/// The shared cluster: `host:port`, comma-separated.
+///
+/// # Panics
+/// When `./tests/run` did not start one.
+pub(crate) fn brokers() -> String {
+    super::setting("ORDERFLOW_TEST_BROKERS")
+}
+
+/// The shared cluster as the program's own clients reach it.
+pub(crate) fn connection() -> Connection {
+    Connection::to(brokers())
+}
+
+/// Makes a topic with one replica a partition and waits until its leaders are known.
+///
+/// # Panics
+/// When the broker refuses it.
+pub(crate) fn create_topic(brokers: &str, name: &str, partitions: i32, settings: &[(&str, &str)]) {
+    let admin: AdminClient<DefaultClientContext> = Connection::to(brokers)
+        .client(&[])
+        .create()
+        .expect("an admin client is configured");
+    let topic = settings.iter().fold(
+        NewTopic::new(name, partitions, TopicReplication::Fixed(1)),
+        |topic, (key, value)| topic.set(key, value),
+    );
+    let options = AdminOptions::new().operation_timeout(Some(REQUEST));
+    let outcome = block_on(admin.create_topics([&topic], &options)).expect("the broker answers");
+    assert!(outcome.iter().all(Result::is_ok), "creating {name}: {outcome:?}");
+    super::wait_until("the topic's leaders", REQUEST, || {
+        partition_count(brokers, name) == Some(partitions)
+    });
+}
+
+/// The number of partitions with a leader, if the topic exists.
+pub(crate) fn partition_count(brokers: &str, topic: &str) -> Option<i32> {
+    let metadata = consumer(brokers)
+        .fetch_metadata(Some(topic), REQUEST)
+        .expect("metadata");
+    let found = metadata.topics().first().filter(|found| found.error().is_none())?;
+    let led = found
+        .partitions()
+        .iter()
+        .filter(|partition| partition.leader() >= 0)
+        .count();
+    i32::try_from(led).ok().filter(|&led| led > 0)
+}
+
+/// The sum over the partitions of `high - low`: how many offsets the topic holds.
+pub(crate) fn record_count(brokers: &str, topic: &str) -> i64 {
+    let consumer = consumer(brokers);
+    let partitions = partition_count(brokers, topic).expect("the topic exists");
+    let held = |partition| {
+        let (low, high) = consumer
+            .fetch_watermarks(topic, partition, REQUEST)
+            .expect("watermarks");
+        high - low
+    };
+    (0..partitions).map(held).sum()
+}
+
+/// Every record of a topic up to its high watermarks, partition by partition.
+pub(crate) fn records(brokers: &str, topic: &str) -> Vec<OwnedMessage> {
+    let partitions = partition_count(brokers, topic).expect("the topic exists");
+    (0..partitions)
+        .flat_map(|partition| records_of(brokers, topic, partition))
+        .collect()
+}
+
+/// Every record of one partition up to its high watermark.
+pub(crate) fn records_of(brokers: &str, topic: &str, partition: i32) -> Vec<OwnedMessage> {
+    let consumer = consumer(brokers);
+    let (low, high) = consumer
+        .fetch_watermarks(topic, partition, REQUEST)
+        .expect("watermarks");
+    let mut assignment = TopicPartitionList::new();
+    assignment
+        .add_partition_offset(topic, partition, Offset::Offset(low))
+        .expect("a valid offset");
+    consumer.assign(&assignment).expect("an assignment");
+    let mut found = Vec::new();
+    let position = || consumer.position().expect("a position").elements()[0].offset();
+    while low < high && !matches!(position(), Offset::Offset(next) if next >= high) {
+        let record = consumer.poll(REQUEST).expect("a record within the time of a request");
+        found.push(record.expect("a readable record").detach());
+    }
+    found
+}
+
+fn consumer(brokers: &str) -> BaseConsumer {
+    Connection::to(brokers)
+        .client(&[
+            ("group.id", "tests"),
+            ("enable.auto.commit", "false"),
+            ("fetch.wait.max.ms", "20"),
+        ])
+        .create()
+        .expect("a consumer is configured")
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a tokio runtime")
+        .block_on(future)
+}

@@ -1,0 +1,164 @@
+//! The program under test as a process: run to its end, or kept in the background and ended with the test.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// The `orderflow` binary of this build, with none of the caller's settings in its environment.
+pub(crate) fn orderflow() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_orderflow"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("ORDERFLOW_") {
+            command.env_remove(name);
+        }
+    }
+    command.stdin(Stdio::null());
+    command
+}
+
+/// Runs a command to its end and gives its standard output.
+///
+/// # Panics
+/// When it does not start or does not end with code 0; both outputs are shown.
+pub(crate) fn stdout_of(command: &mut Command) -> String {
+    let output = output_of(command);
+    assert!(
+        output.status.success(),
+        "{command:?} ended with {}\n{}",
+        output.status,
+        shown(&output)
+    );
+    String::from_utf8(output.stdout).expect("standard output is UTF-8")
+}
+
+/// Runs a command to its end, whatever its exit code.
+///
+/// # Panics
+/// When it does not start.
+pub(crate) fn output_of(command: &mut Command) -> Output {
+    command
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?} does not start: {error}"))
+}
+
+/// Both outputs of a process, for the sentence of a failed assertion.
+pub(crate) fn shown(output: &Output) -> String {
+    let (out, err) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    format!("--- standard output\n{out}\n--- standard error\n{err}")
+}
+
+/// A process in the background. Dropping it kills it and waits for its end: this process alone, by its id.
+#[derive(Debug)]
+pub(crate) struct Daemon {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Daemon {
+    /// Starts `command` with both outputs appended to the file `log`, so that one file tells of several lives.
+    ///
+    /// # Panics
+    /// When the file cannot be written or the command does not start.
+    pub(crate) fn start(command: &mut Command, log: &Path) -> Self {
+        let open = || {
+            File::options()
+                .create(true)
+                .append(true)
+                .open(log)
+                .expect("the log can be written")
+        };
+        let child = command.stdout(open()).stderr(open()).spawn();
+        let child = child.unwrap_or_else(|error| panic!("{command:?} does not start: {error}"));
+        Self {
+            child,
+            log: log.to_owned(),
+        }
+    }
+
+    /// The process's id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it has written so far.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Whether it is still there.
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child
+            .try_wait()
+            .expect("a child's state can be asked for")
+            .is_none()
+    }
+
+    /// SIGKILL, and its end.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().expect("a child can be killed");
+        self.child.wait().expect("a child's end can be waited for");
+    }
+
+    /// SIGTERM, SIGINT, SIGSTOP or SIGCONT.
+    pub(crate) fn signal(&self, signal: Signal) {
+        signal_to(&self.child, signal).expect("a child takes signals");
+    }
+
+    /// Its exit status.
+    ///
+    /// # Panics
+    /// When it does not end within `limit`; its log is shown.
+    pub(crate) fn wait(&mut self, limit: Duration) -> ExitStatus {
+        let deadline = std::time::Instant::now() + limit;
+        while self.is_running() {
+            assert!(
+                std::time::Instant::now() < deadline,
+                "still running after {limit:?}\n{}",
+                self.log()
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        self.child.wait().expect("a child's end can be waited for")
+    }
+
+    /// SIGTERM and the exit status.
+    ///
+    /// # Panics
+    /// When it does not end within `limit`.
+    pub(crate) fn stop(&mut self, limit: Duration) -> ExitStatus {
+        self.signal(Signal::TERM);
+        self.wait(limit)
+    }
+
+    /// Waits until its log holds `text`.
+    ///
+    /// # Panics
+    /// When it ends or `limit` passes before that; its log is shown.
+    pub(crate) fn wait_for_log(&mut self, text: &str, limit: Duration) {
+        let deadline = std::time::Instant::now() + limit;
+        while !self.log().contains(text) {
+            let alive = self.is_running() && std::time::Instant::now() < deadline;
+            assert!(alive, "no {text:?} in the log\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // A stopped process does not die of SIGTERM, but it does of SIGKILL.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+fn signal_to(child: &Child, signal: Signal) -> io::Result<()> {
+    Ok(kill_process(Pid::from_child(child), signal)?)
+}

@@ -42,7 +42,10 @@ impl Connection {
     /// A connection to `brokers` with nothing else set.
     #[must_use]
     pub fn to(brokers: impl Into<String>) -> Self {
-        Self { brokers: brokers.into(), properties: BTreeMap::new() }
+        Self {
+            brokers: brokers.into(),
+            properties: BTreeMap::new(),
+        }
     }
 
     /// A client configuration: `defaults` first, the user's properties over them.
@@ -63,7 +66,10 @@ impl Connection {
     /// The first of the user's properties that is not theirs to set, if there is one.
     #[must_use]
     pub fn forbidden_property(&self) -> Option<&str> {
-        self.properties.keys().map(String::as_str).find(|name| OURS.contains(name))
+        self.properties
+            .keys()
+            .map(String::as_str)
+            .find(|name| OURS.contains(name))
     }
 }
 
@@ -71,6 +77,9 @@ impl fmt::Debug for Connection {
     /// Names the properties and hides their values: passwords are among them.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<_> = self.properties.keys().collect();
-        f.debug_struct("Connection").field("brokers", &self.brokers).field("properties", &names).finish()
+        f.debug_struct("Connection")
+            .field("brokers", &self.brokers)
+            .field("properties", &names)
+            .finish()
     }
 }

@@ -1,0 +1,253 @@
+//! A record as Kafka gave it, kept in one allocation until its lane has handled it.
+
+use std::fmt;
+
+/// One past the last record handled: the position in a partition, and the only way this crate writes it.
+///
+/// The arithmetic of positions occurs here and nowhere else, so an offset is never mistaken for a position.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NextOffset(i64);
+
+impl NextOffset {
+    /// The position before the first record of an empty partition.
+    pub const START: Self = Self(0);
+
+    /// The position behind the record at `offset`.
+    #[must_use]
+    pub const fn after(offset: i64) -> Self {
+        Self(offset + 1)
+    }
+
+    /// The position at which the record with `offset` is the next one.
+    #[must_use]
+    pub const fn at(offset: i64) -> Self {
+        Self(offset)
+    }
+
+    /// The offset of the record expected next, as Kafka and the database hold it.
+    #[must_use]
+    pub const fn get(self) -> i64 {
+        self.0
+    }
+}
+
+impl fmt::Display for NextOffset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Where a record stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Origin<'a> {
+    /// Topic it was read from.
+    pub topic: &'a str,
+    /// Partition it was read from.
+    pub partition: i32,
+    /// Its offset there.
+    pub offset: i64,
+}
+
+impl fmt::Display for Origin<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}@{}", self.topic, self.partition, self.offset)
+    }
+}
+
+/// What a handler sees of a record.
+#[derive(Debug, Clone, Copy)]
+pub struct Record<'a> {
+    /// Where it stands. In a redrive topic `topic` is the topic the record was refused from, see [`Record::redriven`].
+    pub origin: Origin<'a>,
+    /// The topic this group reads the record as: the source topic, also for its redrive topic.
+    pub source: &'a str,
+    /// Whether it came back through the redrive topic.
+    pub redriven: bool,
+    /// Kafka's timestamp in milliseconds since 1970-01-01 UTC; −1 where the producer set none.
+    pub timestamp: i64,
+    /// The key, if it has one.
+    pub key: Option<&'a [u8]>,
+    /// The value; `None` is a tombstone.
+    pub value: Option<&'a [u8]>,
+    /// The headers in their order.
+    pub headers: HeaderSlice<'a>,
+}
+
+/// Headers in a compact, self-delimiting form: what the outbox stores and a record carries.
+///
+/// Each header is name length (u16), name, value length (u32, all ones for null), value; big-endian.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Headers(Vec<u8>);
+
+const NULL: u32 = u32::MAX;
+
+impl Headers {
+    /// No headers yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Appends a header. A name beyond 64 KiB is cut: Kafka's own limit on records makes it unreachable.
+    pub fn push(&mut self, name: &str, value: impl AsRef<[u8]>) -> &mut Self {
+        push_header(&mut self.0, name, Some(value.as_ref()));
+        self
+    }
+
+    /// Appends every header of another list.
+    pub fn extend(&mut self, other: HeaderSlice<'_>) -> &mut Self {
+        self.0.extend_from_slice(other.0);
+        self
+    }
+
+    /// The headers, borrowed.
+    #[must_use]
+    pub fn as_slice(&self) -> HeaderSlice<'_> {
+        HeaderSlice(&self.0)
+    }
+
+    /// The encoded form, for a store.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// From the encoded form a store kept.
+    #[must_use]
+    pub fn from_bytes(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+}
+
+fn push_header(into: &mut Vec<u8>, name: &str, value: Option<&[u8]>) {
+    let name_len = u16::try_from(name.len()).unwrap_or(u16::MAX);
+    into.extend_from_slice(&name_len.to_be_bytes());
+    into.extend_from_slice(&name.as_bytes()[..usize::from(name_len)]);
+    let value_len = value.map_or(NULL, |v| u32::try_from(v.len()).unwrap_or(NULL - 1));
+    into.extend_from_slice(&value_len.to_be_bytes());
+    into.extend_from_slice(value.unwrap_or_default());
+}
+
+/// Borrowed [`Headers`]; an iterator over `(name, value)`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeaderSlice<'a>(&'a [u8]);
+
+impl<'a> HeaderSlice<'a> {
+    /// The value of the last header of that name; Kafka lets a later one replace an earlier.
+    #[must_use]
+    pub fn get(self, name: &str) -> Option<&'a [u8]> {
+        self.filter(|(n, _)| *n == name).last().and_then(|(_, value)| value)
+    }
+}
+
+impl<'a> Iterator for HeaderSlice<'a> {
+    type Item = (&'a str, Option<&'a [u8]>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (name_len, rest) = self.0.split_first_chunk::<2>()?;
+        let (name, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes(*name_len)))?;
+        let (value_len, rest) = rest.split_first_chunk::<4>()?;
+        let value_len = u32::from_be_bytes(*value_len);
+        let (value, rest) = match value_len {
+            NULL => (None, rest),
+            len => rest
+                .split_at_checked(len as usize)
+                .map(|(value, rest)| (Some(value), rest))?,
+        };
+        self.0 = rest;
+        Some((std::str::from_utf8(name).unwrap_or("?"), value))
+    }
+}
+
+/// A record detached from the client that fetched it: key, value and headers in one buffer.
+#[derive(Debug, Clone)]
+pub(crate) struct Fetched {
+    /// Which of the group's subscriptions it came from.
+    pub(crate) source: u16,
+    pub(crate) offset: i64,
+    pub(crate) timestamp: i64,
+    bytes: Box<[u8]>,
+    key_len: Option<u32>,
+    value_len: Option<u32>,
+}
+
+impl Fetched {
+    pub(crate) fn new<'h>(
+        (source, offset, timestamp): (u16, i64, i64),
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: impl Iterator<Item = (&'h str, Option<&'h [u8]>)>,
+    ) -> Self {
+        let length = |part: Option<&[u8]>| part.map(|p| u32::try_from(p.len()).unwrap_or(u32::MAX));
+        let mut bytes = Vec::with_capacity(key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len) + 512);
+        bytes.extend_from_slice(key.unwrap_or_default());
+        bytes.extend_from_slice(value.unwrap_or_default());
+        for (name, value) in headers {
+            push_header(&mut bytes, name, value);
+        }
+        Self {
+            source,
+            offset,
+            timestamp,
+            bytes: bytes.into(),
+            key_len: length(key),
+            value_len: length(value),
+        }
+    }
+
+    pub(crate) fn size(&self) -> usize {
+        self.bytes.len() + size_of::<Self>()
+    }
+
+    pub(crate) fn key(&self) -> Option<&[u8]> {
+        self.key_len.map(|len| &self.bytes[..len as usize])
+    }
+
+    pub(crate) fn value(&self) -> Option<&[u8]> {
+        let from = self.key_len.unwrap_or(0) as usize;
+        self.value_len.map(|len| &self.bytes[from..from + len as usize])
+    }
+
+    pub(crate) fn headers(&self) -> HeaderSlice<'_> {
+        let from = self.key_len.unwrap_or(0) as usize + self.value_len.unwrap_or(0) as usize;
+        HeaderSlice(&self.bytes[from..])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fetched_record_gives_back_its_parts() {
+        let headers = [("a", Some(&b"1"[..])), ("null", None), ("empty", Some(&b""[..]))];
+        let record = Fetched::new((3, 41, 1_000), Some(b"key"), Some(b"value"), headers.into_iter());
+        assert_eq!(record.key(), Some(&b"key"[..]));
+        assert_eq!(record.value(), Some(&b"value"[..]));
+        assert_eq!(record.headers().collect::<Vec<_>>(), headers);
+        assert_eq!(NextOffset::after(record.offset), NextOffset::at(42));
+    }
+
+    #[test]
+    fn absent_and_empty_are_two_things() {
+        let record = Fetched::new((0, 0, -1), None, Some(b""), std::iter::empty());
+        assert_eq!((record.key(), record.value()), (None, Some(&b""[..])));
+        let tombstone = Fetched::new((0, 0, -1), Some(b""), None, std::iter::empty());
+        assert_eq!((tombstone.key(), tombstone.value()), (Some(&b""[..]), None));
+    }
+
+    #[test]
+    fn cut_headers_end_the_list() {
+        let mut headers = Headers::new();
+        headers.push("name", "value");
+        let cut = HeaderSlice(&headers.as_bytes()[..8]);
+        assert_eq!(cut.count(), 0);
+    }
+
+    #[test]
+    fn the_last_header_of_a_name_counts() {
+        let mut headers = Headers::new();
+        headers.push("a", "1").push("b", "2").push("a", "3");
+        assert_eq!(headers.as_slice().get("a"), Some(&b"3"[..]));
+    }
+}

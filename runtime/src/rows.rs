@@ -1,0 +1,351 @@
+//! The rows a batch works on: loaded once, seen by each decision as the earlier ones left them, written once.
+
+use std::any::Any;
+use std::cell::{OnceCell, RefCell};
+use std::collections::HashMap;
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// A kind of row, and the type of its body.
+///
+/// A service declares its entities as constants. `rank` is the place in the one order in which rows are locked: what is
+/// found by reading another entity has a later rank (rule 15).
+pub struct Entity<T> {
+    name: &'static str,
+    rank: u8,
+    body: PhantomData<fn() -> T>,
+}
+
+impl<T> Entity<T> {
+    /// An entity called `name` in the database, locked after those of a lower `rank`.
+    #[must_use]
+    pub const fn new(name: &'static str, rank: u8) -> Self {
+        Self {
+            name,
+            rank,
+            body: PhantomData,
+        }
+    }
+
+    pub(crate) const fn rank(self) -> Rank {
+        Rank {
+            rank: self.rank,
+            name: self.name,
+        }
+    }
+}
+
+impl<T> Clone for Entity<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Entity<T> {}
+
+impl<T> fmt::Debug for Entity<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Entity({})", self.name)
+    }
+}
+
+/// An entity without its type: first its place in the order of locks, then its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Rank {
+    rank: u8,
+    /// Its name in the database.
+    pub name: &'static str,
+}
+
+/// Names one row; ordered as rows are locked: by rank, then by the bytes of the key.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RowKey {
+    /// The entity.
+    pub entity: Rank,
+    /// The key within it.
+    pub key: String,
+}
+
+/// How often a row was written; 0 is a row that does not exist.
+pub type Version = i64;
+
+/// A row as the store holds it; `body` is `None` and `version` 0 where there is none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredRow {
+    /// Which row.
+    pub key: RowKey,
+    /// How often it was written.
+    pub version: Version,
+    /// JSON.
+    pub body: Option<Vec<u8>>,
+}
+
+/// What one decision makes of one row.
+pub(crate) struct Change {
+    entity: Rank,
+    key: String,
+    value: Box<dyn Any + Send>,
+    encode: fn(&dyn Any) -> Vec<u8>,
+}
+
+impl Change {
+    pub(crate) fn put<T: Serialize + Send + 'static>(entity: Entity<T>, key: String, value: T) -> Self {
+        Self {
+            entity: entity.rank(),
+            key,
+            value: Box::new(value),
+            encode: encode::<T>,
+        }
+    }
+
+    pub(crate) fn is(&self, entity: Rank, key: &str) -> bool {
+        self.entity == entity && self.key == key
+    }
+
+    pub(crate) fn value<T: 'static>(&self) -> Option<&T> {
+        self.value.downcast_ref()
+    }
+}
+
+impl fmt::Debug for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Change({} {:?})", self.entity.name, self.key)
+    }
+}
+
+/// A body whose type cannot be written as JSON is a mistake in the service, found by its first test.
+fn encode<T: Serialize + 'static>(value: &dyn Any) -> Vec<u8> {
+    value
+        .downcast_ref::<T>()
+        .and_then(|value| serde_json::to_vec(value).ok())
+        .unwrap_or_default()
+}
+
+struct Slot {
+    version: Version,
+    stored: Option<Vec<u8>>,
+    value: OnceCell<Option<Box<dyn Any + Send>>>,
+    encode: Option<fn(&dyn Any) -> Vec<u8>>,
+}
+
+/// The rows as they are now: as stored, and as the decisions taken so far in this batch left them.
+#[derive(Default)]
+pub struct Rows {
+    slots: HashMap<Rank, HashMap<String, Slot>>,
+    missed: RefCell<Vec<RowKey>>,
+    damaged: RefCell<Option<String>>,
+}
+
+impl Rows {
+    /// No rows loaded.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The row, or `None` where there is none.
+    ///
+    /// Reading a row that was not loaded says `None` too, but then the decision is thrown away, the row loaded and the
+    /// decision asked for again.
+    #[must_use]
+    pub fn get<T: DeserializeOwned + Send + 'static>(&self, entity: Entity<T>, key: &str) -> Option<&T> {
+        let Some(slot) = self.slots.get(&entity.rank()).and_then(|rows| rows.get(key)) else {
+            self.missed.borrow_mut().push(RowKey {
+                entity: entity.rank(),
+                key: key.to_owned(),
+            });
+            return None;
+        };
+        let value = slot.value.get_or_init(|| {
+            slot.stored
+                .as_deref()
+                .and_then(|body| self.read::<T>(entity, key, body))
+        });
+        value.as_ref().and_then(|value| value.downcast_ref())
+    }
+
+    /// Puts a row as if it were stored: for tests of a handler.
+    #[must_use]
+    pub fn with<T: Serialize + Send + 'static>(mut self, entity: Entity<T>, key: &str, value: T) -> Self {
+        self.apply(vec![Change::put(entity, key.to_owned(), value)]);
+        self
+    }
+
+    /// Makes the row known to be absent: for tests of a handler.
+    #[must_use]
+    pub fn without<T>(mut self, entity: Entity<T>, key: &str) -> Self {
+        let key = RowKey {
+            entity: entity.rank(),
+            key: key.to_owned(),
+        };
+        self.insert(StoredRow {
+            key,
+            version: 0,
+            body: None,
+        });
+        self
+    }
+
+    fn read<T: DeserializeOwned + Send + 'static>(
+        &self,
+        entity: Entity<T>,
+        key: &str,
+        body: &[u8],
+    ) -> Option<Box<dyn Any + Send>> {
+        match serde_json::from_slice::<T>(body) {
+            Ok(value) => Some(Box::new(value)),
+            Err(error) => {
+                *self.damaged.borrow_mut() = Some(format!("row {} {key:?} cannot be read: {error}", entity.name));
+                None
+            }
+        }
+    }
+
+    pub(crate) fn insert(&mut self, row: StoredRow) {
+        let slot = Slot {
+            version: row.version,
+            stored: row.body,
+            value: OnceCell::new(),
+            encode: None,
+        };
+        self.slots
+            .entry(row.key.entity)
+            .or_default()
+            .entry(row.key.key)
+            .or_insert(slot);
+    }
+
+    /// Rows that were read though not loaded, since the last call.
+    pub(crate) fn take_missed(&self) -> Vec<RowKey> {
+        std::mem::take(&mut self.missed.borrow_mut())
+    }
+
+    /// A row that was read and cannot be understood: the database is not what this program wrote.
+    pub(crate) fn damage(&self) -> Option<String> {
+        self.damaged.borrow_mut().take()
+    }
+
+    pub(crate) fn apply(&mut self, changes: Vec<Change>) {
+        for change in changes {
+            let slot = self.slots.entry(change.entity).or_default().entry(change.key);
+            let slot = slot.or_insert_with(|| Slot {
+                version: 0,
+                stored: None,
+                value: OnceCell::new(),
+                encode: None,
+            });
+            slot.value = OnceCell::from(Some(change.value));
+            slot.encode = Some(change.encode);
+        }
+    }
+
+    /// Every row that a decision changed, with the version it was loaded at, in the order of locks.
+    pub(crate) fn changed(&self) -> Vec<StoredRow> {
+        let mut changed = Vec::new();
+        for (entity, rows) in &self.slots {
+            for (key, slot) in rows {
+                if let (Some(encode), Some(Some(value))) = (slot.encode, slot.value.get()) {
+                    let key = RowKey {
+                        entity: *entity,
+                        key: key.clone(),
+                    };
+                    changed.push(StoredRow {
+                        key,
+                        version: slot.version,
+                        body: Some(encode(value.as_ref())),
+                    });
+                }
+            }
+        }
+        changed.sort_by(|a, b| a.key.cmp(&b.key));
+        changed
+    }
+
+    fn knows(&self, entity: Rank, key: &str) -> bool {
+        self.slots.get(&entity).is_some_and(|rows| rows.contains_key(key))
+    }
+}
+
+impl fmt::Debug for Rows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map()
+            .entries(self.slots.iter().map(|(entity, rows)| (entity.name, rows.len())))
+            .finish()
+    }
+}
+
+/// Collects the rows that a batch needs, each once.
+#[derive(Debug)]
+pub struct Wanted<'a> {
+    rows: &'a Rows,
+    keys: &'a mut std::collections::BTreeSet<RowKey>,
+}
+
+impl<'a> Wanted<'a> {
+    pub(crate) fn new(rows: &'a Rows, keys: &'a mut std::collections::BTreeSet<RowKey>) -> Self {
+        Self { rows, keys }
+    }
+
+    /// The decision will read this row.
+    pub fn row<T>(&mut self, entity: Entity<T>, key: &str) {
+        if !self.rows.knows(entity.rank(), key) {
+            self.keys.insert(RowKey {
+                entity: entity.rank(),
+                key: key.to_owned(),
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COUNT: Entity<i64> = Entity::new("count", 0);
+
+    fn stored(key: &str, version: Version, body: &str) -> StoredRow {
+        let key = RowKey {
+            entity: COUNT.rank(),
+            key: key.to_owned(),
+        };
+        StoredRow {
+            key,
+            version,
+            body: Some(body.into()),
+        }
+    }
+
+    #[test]
+    fn a_row_not_loaded_is_named_as_missed() {
+        let rows = Rows::new();
+        assert_eq!(rows.get(COUNT, "a"), None);
+        assert_eq!(
+            rows.take_missed(),
+            [RowKey {
+                entity: COUNT.rank(),
+                key: "a".into()
+            }]
+        );
+    }
+
+    #[test]
+    fn a_change_is_seen_and_keeps_the_version_it_was_loaded_at() {
+        let mut rows = Rows::new();
+        rows.insert(stored("a", 7, "1"));
+        rows.apply(vec![Change::put(COUNT, "a".into(), 2)]);
+        rows.apply(vec![Change::put(COUNT, "b".into(), 5)]);
+        assert_eq!((rows.get(COUNT, "a"), rows.get(COUNT, "b")), (Some(&2), Some(&5)));
+        assert_eq!(rows.changed(), [stored("a", 7, "2"), stored("b", 0, "5")]);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_damage_and_not_absence() {
+        let mut rows = Rows::new();
+        rows.insert(stored("a", 1, "{"));
+        assert_eq!(rows.get(COUNT, "a"), None);
+        assert!(rows.damage().expect("damage is kept").contains("count"));
+    }
+}

@@ -138,7 +138,7 @@ pub trait Unit: Send {
     /// # Errors
     /// [`StoreError::Stale`] if a row is no longer at the version it was loaded at; [`StoreError::Refused`] if the
     /// database will never take one of the rows.
-    fn write(&mut self, writes: Writes) -> impl Future<Output = Result<(), StoreError>> + Send;
+    fn write(&mut self, writes: &Writes) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Makes all of it durable. Returns when it is.
     ///

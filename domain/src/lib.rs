@@ -4,6 +4,8 @@
 //! what follows, so a test of it is a row in a table. Time comes in as a [`Timestamp`], identity as an id made elsewhere
 //! or derived from its cause ([`id::derive`]).
 
+#![deny(clippy::float_arithmetic)]
+
 pub mod event;
 pub mod id;
 pub mod money;
@@ -13,8 +15,8 @@ pub mod stock;
 pub mod time;
 
 pub use event::{
-    Event, InventoryReserved, InventoryUnavailable, Item, Meta, OrderPlaced, PaymentFailed, PaymentProcessed, Reservation,
-    StockAdjusted, StockReceived, UnavailableLine,
+    Event, InventoryReserved, InventoryUnavailable, Item, Meta, OrderPlaced, PaymentFailed, PaymentProcessed,
+    Reservation, StockAdjusted, StockReceived, UnavailableLine,
 };
 pub use id::{CustomerId, EventId, OrderId, ProductId};
 pub use money::Currency;

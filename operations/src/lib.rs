@@ -1,1 +1,3 @@
 //! What looks after the pipeline: topics, audit, demo, bench.
+
+pub mod topics;

@@ -1,0 +1,177 @@
+//! Makes the topics what a plan says.
+
+use std::time::{Duration, Instant};
+
+use orderflow_runtime::kafka::Connection;
+use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::consumer::Consumer as _;
+use rdkafka::metadata::Metadata;
+use rdkafka::types::RDKafkaErrorCode;
+use serde::Serialize;
+
+use super::client::{self, Listener, REQUEST};
+use super::cluster::addresses;
+use super::error::Error;
+use super::plan::{Action, Plan, Step};
+
+/// How long brokers may take to learn of new topics and elect their leaders.
+const VISIBLE: Duration = Duration::from_secs(30);
+
+/// What became of one step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Outcome {
+    /// The topic.
+    pub topic: String,
+    /// What was to be done.
+    pub action: Action,
+    /// Kafka's error, if it said no; the other steps were done all the same.
+    pub error: Option<String>,
+}
+
+/// Does what the plan says, then waits until every broker knows the new topics and their leaders.
+///
+/// A topic that somebody else made meanwhile counts as made; the next plan shows how it differs.
+///
+/// # Errors
+/// [`Error::Refused`] when the plan holds a refusal: then nothing is done. [`Error::Unreachable`] when no broker answers,
+/// [`Error::NotVisible`] when the brokers do not agree in time. What a broker refuses is in the outcome of its step.
+pub fn apply(connection: &Connection, plan: &Plan) -> Result<Vec<Outcome>, Error> {
+    let refusals = plan.refusals();
+    if !refusals.is_empty() {
+        return Err(Error::Refused(refusals));
+    }
+    let (admin, listener) = client::admin(connection)?;
+    let cluster = Link {
+        connection,
+        admin,
+        listener,
+    };
+    let mut outcomes = cluster.create(&plan.with(Action::Create).collect::<Vec<_>>())?;
+    outcomes.extend(cluster.change(&plan.with(Action::Change).collect::<Vec<_>>())?);
+    let made: Vec<_> = plan
+        .with(Action::Create)
+        .filter(|step| {
+            outcomes
+                .iter()
+                .any(|outcome| outcome.topic == step.topic && outcome.error.is_none())
+        })
+        .collect();
+    cluster.await_visible(&made)?;
+    Ok(outcomes)
+}
+
+struct Link<'a> {
+    connection: &'a Connection,
+    admin: AdminClient<Listener>,
+    listener: Listener,
+}
+
+impl Link<'_> {
+    fn create(&self, steps: &[&Step]) -> Result<Vec<Outcome>, Error> {
+        if steps.is_empty() {
+            return Ok(Vec::new());
+        }
+        let topics: Vec<_> = steps.iter().map(|step| new_topic(step)).collect();
+        let options = AdminOptions::new()
+            .operation_timeout(Some(REQUEST))
+            .request_timeout(Some(REQUEST));
+        let results = client::wait(self.admin.create_topics(&topics, &options))
+            .map_err(|error| client::answer(self.connection, &self.listener, "creating topics", &error))?;
+        let outcomes = results.into_iter().map(|result| match result {
+            Ok(topic) | Err((topic, RDKafkaErrorCode::TopicAlreadyExists)) => Outcome::of(topic, Action::Create, None),
+            Err((topic, code)) => Outcome::of(topic, Action::Create, Some(code)),
+        });
+        Ok(outcomes.collect())
+    }
+
+    fn change(&self, steps: &[&Step]) -> Result<Vec<Outcome>, Error> {
+        if steps.is_empty() {
+            return Ok(Vec::new());
+        }
+        let alterations: Vec<_> = steps.iter().map(|step| alteration(step)).collect();
+        let options = AdminOptions::new().request_timeout(Some(REQUEST));
+        let results = client::wait(self.admin.alter_configs(&alterations, &options))
+            .map_err(|error| client::answer(self.connection, &self.listener, "changing topics", &error))?;
+        let outcomes = steps
+            .iter()
+            .zip(results)
+            .map(|(step, result)| Outcome::of(step.topic.clone(), Action::Change, result.err().map(|(_, code)| code)));
+        Ok(outcomes.collect())
+    }
+
+    fn await_visible(&self, made: &[&Step]) -> Result<(), Error> {
+        let deadline = Instant::now() + VISIBLE;
+        let brokers = addresses(&client::metadata(self.admin.inner(), self.connection, &self.listener)?);
+        for broker in brokers {
+            while let Some(lacks) = self.lacking(&broker, made)? {
+                if Instant::now() > deadline {
+                    let last = format!("{broker} lacks {lacks}");
+                    return Err(Error::NotVisible {
+                        seconds: VISIBLE.as_secs(),
+                        last,
+                    });
+                }
+                std::thread::sleep(Duration::from_millis(100));
+            }
+        }
+        Ok(())
+    }
+
+    /// The first topic that this broker does not know with a leader for each partition.
+    fn lacking(&self, broker: &str, made: &[&Step]) -> Result<Option<String>, Error> {
+        // A new client asks the one broker it was told of; later it would ask any.
+        let alone = Connection {
+            brokers: broker.to_owned(),
+            properties: self.connection.properties.clone(),
+        };
+        let (reader, _) = client::reader(&alone, &[])?;
+        let Ok(metadata) = reader.fetch_metadata(None, REQUEST) else {
+            return Ok(Some("an answer".to_owned()));
+        };
+        Ok(made
+            .iter()
+            .find(|step| !is_led(&metadata, step))
+            .map(|step| format!("`{}`", step.topic)))
+    }
+}
+
+fn is_led(metadata: &Metadata, step: &Step) -> bool {
+    metadata.topics().iter().any(|topic| {
+        let led = topic
+            .partitions()
+            .iter()
+            .filter(|partition| partition.leader() >= 0)
+            .count();
+        topic.name() == step.topic && topic.error().is_none() && led > 0 && led == topic.partitions().len()
+    })
+}
+
+fn new_topic(step: &Step) -> NewTopic<'_> {
+    let topic = NewTopic::new(&step.topic, step.partitions, TopicReplication::Fixed(step.replication));
+    step.changes
+        .iter()
+        .fold(topic, |topic, change| topic.set(&change.property, &change.to))
+}
+
+/// Everything that is set on the topic and stays, and what changes: the request replaces all of it.
+fn alteration(step: &Step) -> AlterConfig<'_> {
+    let kept = step.kept.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let changed = step
+        .changes
+        .iter()
+        .map(|change| (change.property.as_str(), change.to.as_str()));
+    kept.chain(changed).fold(
+        AlterConfig::new(ResourceSpecifier::Topic(&step.topic)),
+        |all, (name, value)| all.set(name, value),
+    )
+}
+
+impl Outcome {
+    fn of(topic: String, action: Action, error: Option<RDKafkaErrorCode>) -> Self {
+        Self {
+            topic,
+            action,
+            error: error.map(|code| code.to_string()),
+        }
+    }
+}

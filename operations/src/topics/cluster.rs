@@ -1,0 +1,127 @@
+//! What the declared topics are on the cluster.
+
+use std::collections::BTreeMap;
+
+use orderflow_runtime::kafka::Connection;
+use rdkafka::admin::{
+    AdminClient, AdminOptions, ConfigResource, ConfigSource, OwnedResourceSpecifier, ResourceSpecifier,
+};
+use rdkafka::metadata::{Metadata, MetadataTopic};
+
+use super::client::{self, Listener, REQUEST};
+use super::declared::Declaration;
+use super::error::Error;
+
+/// The brokers, and those of the declared topics that exist.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Cluster {
+    /// `host:port` of each broker that is up.
+    pub brokers: Vec<String>,
+    /// By name.
+    pub topics: BTreeMap<String, ExistingTopic>,
+}
+
+/// A topic as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExistingTopic {
+    /// How many it has.
+    pub partitions: i32,
+    /// The fewest replicas any of its partitions has.
+    pub replication: i32,
+    /// Every property the brokers tell, by name.
+    pub config: BTreeMap<String, ConfigValue>,
+}
+
+/// A property of a topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigValue {
+    /// As the brokers print it.
+    pub value: String,
+    /// Whether it was set on this topic, and is not the cluster's default.
+    pub own: bool,
+}
+
+impl Cluster {
+    /// Asks the brokers.
+    ///
+    /// # Errors
+    /// [`Error::Unreachable`], [`Error::Configuration`], or [`Error::Broker`] when a topic may not be looked at.
+    pub fn read(connection: &Connection, declaration: &Declaration) -> Result<Self, Error> {
+        let (admin, listener) = client::admin(connection)?;
+        let metadata = client::metadata(admin.inner(), connection, &listener)?;
+        let declared = |topic: &&MetadataTopic| declaration.topics.iter().any(|wanted| wanted.name == topic.name());
+        let found: Vec<_> = metadata.topics().iter().filter(declared).collect();
+        let names: Vec<_> = found.iter().map(|topic| topic.name()).collect();
+        let mut configs = configurations(&admin, connection, &listener, &names)?;
+        let topics = found.iter().map(|topic| {
+            let config = configs.remove(topic.name()).unwrap_or_default();
+            (topic.name().to_owned(), existing(topic, config))
+        });
+        Ok(Self {
+            brokers: addresses(&metadata),
+            topics: topics.collect(),
+        })
+    }
+}
+
+pub(super) fn addresses(metadata: &Metadata) -> Vec<String> {
+    metadata
+        .brokers()
+        .iter()
+        .map(|broker| format!("{}:{}", broker.host(), broker.port()))
+        .collect()
+}
+
+fn existing(topic: &MetadataTopic, config: BTreeMap<String, ConfigValue>) -> ExistingTopic {
+    let replicas = topic
+        .partitions()
+        .iter()
+        .map(|partition| partition.replicas().len())
+        .min()
+        .unwrap_or(0);
+    ExistingTopic {
+        partitions: count(topic.partitions().len()),
+        replication: count(replicas),
+        config,
+    }
+}
+
+fn count(number: usize) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
+}
+
+fn configurations(
+    admin: &AdminClient<Listener>,
+    connection: &Connection,
+    listener: &Listener,
+    names: &[&str],
+) -> Result<BTreeMap<String, BTreeMap<String, ConfigValue>>, Error> {
+    if names.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let wanted: Vec<_> = names.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
+    let options = AdminOptions::new().request_timeout(Some(REQUEST));
+    let what = "asking for the configuration of the topics";
+    let answers = client::wait(admin.describe_configs(&wanted, &options))
+        .map_err(|error| client::answer(connection, listener, what, &error))?;
+    let refused = |code: rdkafka::types::RDKafkaErrorCode| Error::Broker {
+        what: what.into(),
+        code: code.to_string(),
+    };
+    answers
+        .into_iter()
+        .map(|answer| answer.map_err(refused).map(configuration))
+        .collect()
+}
+
+fn configuration(resource: ConfigResource) -> (String, BTreeMap<String, ConfigValue>) {
+    let name = match resource.specifier {
+        OwnedResourceSpecifier::Topic(name) | OwnedResourceSpecifier::Group(name) => name,
+        OwnedResourceSpecifier::Broker(id) => id.to_string(),
+    };
+    let values = resource.entries.into_iter().filter_map(|entry| {
+        let own = entry.source == ConfigSource::DynamicTopic;
+        entry.value.map(|value| (entry.name, ConfigValue { value, own }))
+    });
+    (name, values.collect())
+}

@@ -76,11 +76,11 @@ pub trait Store: Clone + Send + Sync + 'static {
         limit: usize,
     ) -> impl Future<Output = Result<Vec<OutboxRow>, StoreError>> + Send;
 
-    /// Effects of a lane that have no answer yet, `pending` and `unknown`, earliest due first.
+    /// Effects of a lane that have no answer yet, `pending` and `unknown`, earliest due first, at most `limit`.
     ///
     /// # Errors
     /// See [`StoreError`].
-    fn effects(&self, lane: Lane) -> impl Future<Output = Result<Vec<EffectRow>, StoreError>> + Send;
+    fn effects(&self, lane: Lane, limit: usize) -> impl Future<Output = Result<Vec<EffectRow>, StoreError>> + Send;
 
     /// Timers of a lane, earliest due first, at most `limit`.
     ///

@@ -2,6 +2,7 @@
 
 pub mod crash;
 mod decision;
+pub mod effects;
 pub mod handler;
 pub mod kafka;
 pub mod observer;

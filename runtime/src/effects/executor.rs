@@ -1,0 +1,357 @@
+//! Makes the calls of one lane.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::callers::{Callers, Dependency, Outcome};
+use super::queue::Queue;
+use super::{Call, Event};
+use crate::store::{Attempt, EffectRow, EffectState, Lane};
+
+/// The calls of one lane: those that wait for their time, and those under way.
+///
+/// It works only while [`Executor::next`] is awaited, so a lane whose database is away starts no calls whose answers it
+/// could not keep. Calls under way run on by themselves; dropping the executor aborts them.
+#[derive(Debug)]
+pub struct Executor {
+    lane: Lane,
+    callers: Callers,
+    held: HashMap<Uuid, Held>,
+    queues: Vec<Queue>,
+    calls: JoinSet<Outcome>,
+    under_way: HashMap<Id, Uuid>,
+    ready: VecDeque<Event>,
+    reload_after: Instant,
+    stopped: bool,
+}
+
+/// Shortest time between two reloads: what is left in the database may be of a kind for which there is no room yet.
+const RELOAD_INTERVAL: Duration = Duration::from_secs(1);
+
+#[derive(Debug)]
+struct Held {
+    effect: EffectRow,
+    asked: u32,
+}
+
+impl Executor {
+    /// Takes over a lane's effects as its database has them. If there were more than [`Executor::capacity`] to load, the
+    /// first ones by due time will do: the executor says when it needs others.
+    #[must_use]
+    pub fn open(lane: Lane, callers: Callers, effects: Vec<EffectRow>) -> Self {
+        let mut executor = Self {
+            lane,
+            callers,
+            held: HashMap::new(),
+            queues: Vec::new(),
+            calls: JoinSet::new(),
+            under_way: HashMap::new(),
+            ready: VecDeque::new(),
+            reload_after: Instant::now(),
+            stopped: false,
+        };
+        executor.reload(effects);
+        executor
+    }
+
+    /// Most effects worth loading at once: as many as are held of the kind that holds most, once to call and once to ask.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.callers.most_held().saturating_mul(2)
+    }
+
+    /// Takes effects that have just become durable.
+    pub fn add(&mut self, effects: impl IntoIterator<Item = EffectRow>) {
+        for effect in effects {
+            self.take(effect);
+        }
+    }
+
+    /// Whether effects were left to the database for want of room, and there is room again: to be looked at after each
+    /// event and now and then. The lane then loads its effects, once everything that [`Executor::next`] gave is durable,
+    /// and calls [`Executor::reload`].
+    #[must_use]
+    pub fn needs_reload(&self) -> bool {
+        Instant::now() >= self.reload_after && self.queues.iter().any(Queue::needs_reload)
+    }
+
+    /// Takes the lane's effects as its database has them now; those it knows already it leaves as they are.
+    pub fn reload(&mut self, effects: Vec<EffectRow>) {
+        self.reload_after = Instant::now() + RELOAD_INTERVAL;
+        self.queues.iter_mut().for_each(Queue::reloading);
+        let perhaps_more = effects.len() >= self.capacity();
+        self.add(effects);
+        if perhaps_more {
+            self.queues.iter_mut().for_each(Queue::spill);
+        }
+    }
+
+    /// Waits for something the lane is to make durable. Can be dropped and called again without losing anything.
+    ///
+    /// Never returns while there is nothing to wait for.
+    pub async fn next(&mut self) -> Event {
+        let closed = self.callers.closed();
+        loop {
+            // Listened for before the breakers are looked at, or one that closes in between would go unnoticed.
+            let mut closed = std::pin::pin!(closed.notified());
+            closed.as_mut().enable();
+            if let Some(event) = self.try_next() {
+                return event;
+            }
+            let wakes_at = self.wakes_at();
+            tokio::select! {
+                Some(joined) = self.calls.join_next_with_id() => {
+                    if let Some(event) = self.finish(joined) {
+                        return event;
+                    }
+                }
+                () = sleep_until(wakes_at) => {}
+                () = closed => {}
+            }
+        }
+    }
+
+    /// What is there already for the lane to make durable: for taking many answers into one unit of work.
+    pub fn try_next(&mut self) -> Option<Event> {
+        self.start_due();
+        loop {
+            if let Some(event) = self.ready.pop_front() {
+                return Some(event);
+            }
+            let joined = self.calls.try_join_next_with_id()?;
+            if let Some(event) = self.finish(joined) {
+                return Some(event);
+            }
+        }
+    }
+
+    /// Starts no more calls: a drain. Answers of those under way still come.
+    pub fn stop(&mut self) {
+        self.stopped = true;
+    }
+
+    /// How many calls are under way.
+    #[must_use]
+    pub fn under_way(&self) -> usize {
+        self.under_way.len()
+    }
+
+    /// How many effects are held in memory, those under way included.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.held.len()
+    }
+
+    fn take(&mut self, effect: EffectRow) {
+        debug_assert_eq!(effect.lane, self.lane, "an effect is its lane's");
+        if self.held.contains_key(&effect.id) {
+            return;
+        }
+        let Some(dependency) = self.callers.get(&effect.kind).cloned() else {
+            self.ready.push_back(nobody(&effect, self.callers.now()));
+            return;
+        };
+        let at = self.instant_of(effect.due);
+        self.enqueue(&dependency, Held { effect, asked: 0 }, at);
+    }
+
+    fn enqueue(&mut self, dependency: &Arc<Dependency>, held: Held, at: Instant) {
+        let queue = queue_of(&mut self.queues, dependency, held.effect.state);
+        if queue.push(at, held.effect.id) {
+            self.held.insert(held.effect.id, held);
+        }
+    }
+
+    fn start_due(&mut self) {
+        let now = Instant::now();
+        while let Some((effect, dependency, state)) = self.pop(now) {
+            self.start(effect, &dependency, state);
+        }
+    }
+
+    fn pop(&mut self, now: Instant) -> Option<(Uuid, Arc<Dependency>, EffectState)> {
+        if self.stopped {
+            return None;
+        }
+        self.queues
+            .iter_mut()
+            .find_map(|queue| Some((queue.pop(now)?, Arc::clone(&queue.dependency), queue.state)))
+    }
+
+    fn start(&mut self, effect: Uuid, dependency: &Arc<Dependency>, state: EffectState) {
+        let Some(held) = self.held.get(&effect) else { return };
+        let call = call_of(&held.effect, dependency.settings.call_timeout);
+        if state == EffectState::Pending && self.outlived(&held.effect, dependency) {
+            let why = "the other side may have forgotten the key";
+            let event = self.without_answer(effect, dependency, state, why.to_owned(), 0);
+            self.ready.extend(event);
+            return;
+        }
+        let dependency = Arc::clone(dependency);
+        let task = self.calls.spawn(async move { dependency.work(call, state).await });
+        self.under_way.insert(task.id(), effect);
+    }
+
+    /// Whether a call made now could arrive when its key protects no more.
+    fn outlived(&self, effect: &EffectRow, dependency: &Dependency) -> bool {
+        let age = Duration::from_millis(
+            self.callers
+                .now()
+                .saturating_sub(effect.created_at)
+                .try_into()
+                .unwrap_or(0),
+        );
+        age + dependency.settings.call_timeout >= dependency.settings.key_lifetime
+    }
+
+    fn finish(&mut self, joined: Result<(Id, Outcome), JoinError>) -> Option<Event> {
+        let (task, outcome) = match joined {
+            Ok(done) => done,
+            Err(error) => (error.id(), Outcome::Without(format!("the caller failed: {error}"))),
+        };
+        let effect = self.under_way.remove(&task)?;
+        let held = self.held.get(&effect)?;
+        let (dependency, state) = (self.callers.get(&held.effect.kind).cloned()?, held.effect.state);
+        match outcome {
+            Outcome::Answer(answer) => self.answered(effect, &dependency, state, answer),
+            Outcome::Without(why) => self.without_answer(effect, &dependency, state, why, 1),
+            Outcome::Held => {
+                queue_of(&mut self.queues, &dependency, state).put_back(Instant::now(), effect);
+                None
+            }
+        }
+    }
+
+    fn answered(
+        &mut self,
+        effect: Uuid,
+        dependency: &Arc<Dependency>,
+        state: EffectState,
+        answer: Vec<u8>,
+    ) -> Option<Event> {
+        queue_of(&mut self.queues, dependency, state).done();
+        let effect = self.held.remove(&effect)?.effect;
+        Some(Event::Answer { effect, answer })
+    }
+
+    /// The effect goes on: to a later call, or to being asked about. `calls` counts what was just tried.
+    fn without_answer(
+        &mut self,
+        effect: Uuid,
+        dependency: &Arc<Dependency>,
+        was: EffectState,
+        error: String,
+        calls: u32,
+    ) -> Option<Event> {
+        queue_of(&mut self.queues, dependency, was).done();
+        let mut held = self.held.remove(&effect)?;
+        let earlier = count(&mut held, was, calls);
+        let state = next_state(&held.effect, dependency, calls);
+        let wait = dependency.wait(state, effect, if state == was { earlier } else { 0 });
+        held.effect.state = state;
+        held.effect.due = self.callers.now().saturating_add(millis(wait));
+        let event = attempt(&held.effect, error);
+        self.enqueue(dependency, held, Instant::now() + wait);
+        Some(event)
+    }
+
+    fn wakes_at(&self) -> Option<Instant> {
+        if self.stopped {
+            return None;
+        }
+        self.queues.iter().filter_map(Queue::wakes_at).min()
+    }
+
+    fn instant_of(&self, due: i64) -> Instant {
+        let wait = due.saturating_sub(self.callers.now()).try_into().unwrap_or(0);
+        Instant::now() + Duration::from_millis(wait)
+    }
+}
+
+/// The queue for effects of one kind in one state; there are two per kind at most.
+fn queue_of<'a>(queues: &'a mut Vec<Queue>, dependency: &Arc<Dependency>, state: EffectState) -> &'a mut Queue {
+    let found = queues
+        .iter()
+        .position(|queue| queue.state == state && queue.dependency.kind == dependency.kind);
+    let at = found.unwrap_or_else(|| {
+        queues.push(Queue::new(Arc::clone(dependency), state));
+        queues.len() - 1
+    });
+    &mut queues[at]
+}
+
+/// Counts a try and says how many there were before it.
+fn count(held: &mut Held, was: EffectState, calls: u32) -> u32 {
+    let counter = match was {
+        EffectState::Pending => &mut held.effect.attempts,
+        EffectState::Unknown => &mut held.asked,
+    };
+    let earlier = *counter;
+    *counter = counter.saturating_add(calls);
+    earlier
+}
+
+/// A call that was not even made for its key's age, or that was the last one, leaves the effect unknown; unknown it stays.
+fn next_state(effect: &EffectRow, dependency: &Dependency, calls: u32) -> EffectState {
+    let over = calls == 0 || effect.attempts >= dependency.settings.max_attempts;
+    match effect.state {
+        EffectState::Pending if !over => EffectState::Pending,
+        EffectState::Pending | EffectState::Unknown => EffectState::Unknown,
+    }
+}
+
+fn call_of(effect: &EffectRow, timeout: Duration) -> Call {
+    Call {
+        effect: effect.id,
+        idempotency_key: effect.idempotency_key.clone(),
+        subject: effect.subject.clone(),
+        request: effect.request.clone(),
+        attempts: effect.attempts,
+        timeout,
+        traceparent: effect.traceparent.clone(),
+    }
+}
+
+fn attempt(effect: &EffectRow, error: String) -> Event {
+    Event::Attempt {
+        kind: effect.kind.clone(),
+        attempt: Attempt {
+            effect: effect.id,
+            attempts: effect.attempts,
+            due: effect.due,
+            state: effect.state,
+            error,
+        },
+    }
+}
+
+/// No caller: it stays as it is in the database, with the reason to be seen, and is looked at again at the next start.
+fn nobody(effect: &EffectRow, now: i64) -> Event {
+    let effect = EffectRow {
+        due: effect.due.max(now),
+        ..effect.clone()
+    };
+    attempt(
+        &effect,
+        format!("no caller is configured for effects of kind {}", effect.kind),
+    )
+}
+
+fn millis(wait: Duration) -> i64 {
+    i64::try_from(wait.as_millis()).unwrap_or(i64::MAX)
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,110 @@
+//! The wire format that Confluent's tools know: a zero byte, the schema's id in four bytes, then Avro.
+
+mod diagnose;
+mod unreadable;
+
+use std::cell::RefCell;
+
+use orderflow_domain::Event;
+use serde::Deserialize;
+use serde_avro_fast::de::read::SliceRead;
+use serde_avro_fast::de::{DeserializerConfig, DeserializerState};
+use serde_avro_fast::ser::{SerializerConfig, SerializerState};
+
+use crate::history::{self, Version};
+use crate::{Contract, EventType};
+
+pub use unreadable::Unreadable;
+
+/// Longest value that is read. A cluster's default for a whole batch of records is 1 MiB, and no event of the contracts
+/// comes near it; what is longer is not looked into.
+pub const MAX_VALUE_BYTES: usize = 1024 * 1024;
+
+/// Most elements of an array that are read: five times the items of the largest order, so that an order with too many is
+/// refused as such, and few enough that a made-up count costs nothing.
+pub const MAX_ARRAY_ITEMS: usize = 10_000;
+
+const MAGIC: u8 = 0;
+const HEADER_BYTES: usize = 5;
+
+/// Reads a record's value with the schema its id names.
+///
+/// Allocates for the texts and lists the value really holds, never for what it only claims.
+///
+/// # Errors
+///
+/// Why it cannot be read; the bytes belong to the dead letters then.
+pub fn decode(value: &[u8]) -> Result<Event, Unreadable> {
+    let (version, datum) = open(value)?;
+    match version.event {
+        EventType::OrderPlaced => read(version, datum).map(Event::OrderPlaced),
+        EventType::InventoryReserved => read(version, datum).map(Event::InventoryReserved),
+        EventType::InventoryUnavailable => read(version, datum).map(Event::InventoryUnavailable),
+        EventType::PaymentProcessed => read(version, datum).map(Event::PaymentProcessed),
+        EventType::PaymentFailed => read(version, datum).map(Event::PaymentFailed),
+        EventType::StockReceived => read(version, datum).map(Event::StockReceived),
+        EventType::StockAdjusted => read(version, datum).map(Event::StockAdjusted),
+    }
+}
+
+/// Writes an event behind what `value` holds already, with the latest version of its schema. Allocates nothing but what
+/// `value` needs to grow.
+///
+/// # Panics
+///
+/// Never: the types of the contracts fit their schemas whatever they hold, and tests write each of them.
+pub fn encode(event: &impl Contract, value: &mut Vec<u8>) {
+    let event_type = event.event_type();
+    value.push(MAGIC);
+    value.extend_from_slice(&history::latest(event_type).id.to_be_bytes());
+    WRITERS.with_borrow_mut(|writers| {
+        let mut state = SerializerState::from_writer(value, &mut writers[event_type as usize]);
+        event
+            .serialize(state.serializer())
+            .expect("an event fits its own schema");
+    });
+}
+
+thread_local! {
+    /// The buffers in a configuration are what is costly to make, so each thread keeps its own.
+    static WRITERS: RefCell<[SerializerConfig<'static>; EventType::ALL.len()]> =
+        RefCell::new(EventType::ALL.map(|event| SerializerConfig::new(&history::latest(event).schema)));
+}
+
+/// Takes the header off a value.
+fn open(value: &[u8]) -> Result<(&'static Version, &[u8]), Unreadable> {
+    let Some((header, datum)) = value.split_first_chunk::<HEADER_BYTES>() else {
+        return Err(Unreadable::shorter_than_header(value));
+    };
+    let [MAGIC, id @ ..] = *header else {
+        return Err(Unreadable::BadMagic(header[0]));
+    };
+    let id = u32::from_be_bytes(id);
+    let version = history::by_id(id).ok_or(Unreadable::UnknownSchema(id))?;
+    if value.len() > MAX_VALUE_BYTES {
+        return Err(Unreadable::Limit(format!(
+            "a value of {} bytes; at most {MAX_VALUE_BYTES} are read",
+            value.len()
+        )));
+    }
+    Ok((version, datum))
+}
+
+fn read<'de, E: Deserialize<'de>>(version: &Version, datum: &'de [u8]) -> Result<E, Unreadable> {
+    let mut config = DeserializerConfig::new(&version.schema);
+    config.max_seq_size = MAX_ARRAY_ITEMS;
+    let mut state = DeserializerState::with_config(SliceRead::new(datum), config);
+    let event = E::deserialize(state.deserializer()).map_err(|error| diagnose::unreadable(version, datum, &error))?;
+    match remaining(state.into_reader()) {
+        0 => Ok(event),
+        count => Err(Unreadable::TrailingBytes(count)),
+    }
+}
+
+fn remaining(mut reader: SliceRead<'_>) -> usize {
+    use std::io::BufRead as _;
+    reader.fill_buf().map_or(0, <[u8]>::len)
+}
+
+#[cfg(test)]
+mod tests;

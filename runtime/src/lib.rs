@@ -3,6 +3,8 @@
 pub mod crash;
 mod decision;
 pub mod effects;
+#[cfg(any(test, feature = "embedded-broker"))]
+pub mod embedded;
 pub mod handler;
 pub mod kafka;
 pub mod observer;

@@ -1,0 +1,196 @@
+//! What was handed over and is not acknowledged: pure bookkeeping, without a client.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::store::{Lane, OutboxRow, Sequence};
+
+use super::Progress;
+
+/// Rows of one lane offered before the next lane's turn: a long backlog of one does not hold up the others.
+const RUN: usize = 256;
+
+/// The rows of every lane that are not acknowledged yet.
+#[derive(Default)]
+pub(super) struct Ledger {
+    /// By number of the lane; lanes are partition numbers, so they are dense.
+    lanes: Vec<Option<Backlog>>,
+    /// The lane whose turn it is to be offered first.
+    turn: usize,
+    /// Lanes whose prefix moved since the last [`Ledger::settle`].
+    moved: Vec<Lane>,
+}
+
+/// One lane's rows, from the first that is not acknowledged on.
+struct Backlog {
+    ownership: u64,
+    progress: Arc<Progress>,
+    /// Sequence of the first row, or of the next one to come.
+    first: Sequence,
+    rows: VecDeque<Slot>,
+    /// How many rows, from the first on, the current client was given.
+    given: usize,
+}
+
+struct Slot {
+    row: OutboxRow,
+    acknowledged: bool,
+}
+
+impl Ledger {
+    /// Begins a lane at sequence `first`; what was known of it before is forgotten.
+    pub(super) fn open(&mut self, lane: Lane, ownership: u64, first: Sequence, progress: Arc<Progress>) {
+        let at = index(lane);
+        if self.lanes.len() <= at {
+            self.lanes.resize_with(at + 1, || None);
+        }
+        self.lanes[at] = Some(Backlog {
+            ownership,
+            progress,
+            first,
+            rows: VecDeque::new(),
+            given: 0,
+        });
+    }
+
+    /// Appends rows that follow what the lane has. Without effect for an ownership that was replaced.
+    pub(super) fn submit(&mut self, lane: Lane, ownership: u64, rows: Vec<OutboxRow>) {
+        if let Some(backlog) = self.owned(lane, ownership) {
+            let slots = rows.into_iter().map(|row| Slot {
+                row,
+                acknowledged: false,
+            });
+            backlog.rows.extend(slots);
+        }
+    }
+
+    /// Forgets a lane. Says whether the current client still has rows of it.
+    pub(super) fn close(&mut self, lane: Lane, ownership: u64) -> bool {
+        let given = self.owned(lane, ownership).map(|backlog| backlog.given > 0);
+        if given.is_some() {
+            self.lanes[index(lane)] = None;
+        }
+        given.unwrap_or(false)
+    }
+
+    /// Offers the rows that the current client was not given, lane after lane, each in sequence order, until every lane
+    /// had its run. Stops at the first row that is not taken: it is offered again first of its lane, and the next lane
+    /// is first to offer.
+    ///
+    /// # Errors
+    /// What `take` said of the row it did not take.
+    pub(super) fn offer<E>(&mut self, mut take: impl FnMut(Lane, &OutboxRow) -> Result<(), E>) -> Result<(), E> {
+        let count = self.lanes.len();
+        for at in (0..count).map(|n| (self.turn + n) % count) {
+            if let Some(backlog) = &mut self.lanes[at] {
+                let taken = backlog.offer(|row| take(lane_of(at), row));
+                if taken.is_err() {
+                    self.turn = (at + 1) % count;
+                    return taken;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Marks a fact as acknowledged. A fact nobody waits for any more is no news.
+    pub(super) fn acknowledge(&mut self, lane: Lane, sequence: Sequence) {
+        let backlog = self.lanes.get_mut(index(lane)).and_then(Option::as_mut);
+        if backlog.is_some_and(|backlog| backlog.acknowledge(sequence)) && self.moved.last() != Some(&lane) {
+            self.moved.push(lane);
+        }
+    }
+
+    /// Tells the lanes whose prefix moved, and `tell` their new prefix. Says whether a moved lane still has facts with
+    /// the client.
+    pub(super) fn settle(&mut self, mut tell: impl FnMut(Lane, Sequence)) -> bool {
+        let mut partly = false;
+        self.moved.sort_unstable();
+        self.moved.dedup();
+        for lane in self.moved.drain(..) {
+            if let Some(backlog) = &self.lanes[index(lane)] {
+                backlog.progress.reach(backlog.first - 1);
+                tell(lane, backlog.first - 1);
+                partly |= backlog.given > 0;
+            }
+        }
+        partly
+    }
+
+    /// The client is gone: every lane starts again at its first unacknowledged fact.
+    ///
+    /// Facts acknowledged behind it are offered once more too: a run without gaps is what keeps first copies in order.
+    pub(super) fn restart(&mut self) {
+        for backlog in self.lanes.iter_mut().flatten() {
+            backlog.given = 0;
+        }
+    }
+
+    /// Whether nothing waits and nothing is with the client.
+    pub(super) fn is_empty(&self) -> bool {
+        self.lanes.iter().flatten().all(|backlog| backlog.rows.is_empty())
+    }
+
+    /// Whether rows wait that the current client was not given.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.lanes
+            .iter()
+            .flatten()
+            .any(|backlog| backlog.given < backlog.rows.len())
+    }
+
+    fn owned(&mut self, lane: Lane, ownership: u64) -> Option<&mut Backlog> {
+        let backlog = self.lanes.get_mut(index(lane))?.as_mut();
+        backlog.filter(|backlog| backlog.ownership == ownership)
+    }
+}
+
+impl Backlog {
+    fn offer<E>(&mut self, mut take: impl FnMut(&OutboxRow) -> Result<(), E>) -> Result<(), E> {
+        let from = self.given;
+        let length = (self.rows.len() - from).min(RUN);
+        for n in 0..length {
+            take(&self.rows[from + n].row)?;
+            self.given += 1;
+            crash_points(n, length);
+        }
+        Ok(())
+    }
+
+    /// Says whether the acknowledged prefix moved.
+    fn acknowledge(&mut self, sequence: Sequence) -> bool {
+        let place = usize::try_from(sequence - self.first).ok();
+        let Some(slot) = place.and_then(|place| self.rows.get_mut(place)) else {
+            return false;
+        };
+        slot.acknowledged = true;
+        let before = self.first;
+        while self.rows.pop_front_if(|slot| slot.acknowledged).is_some() {
+            self.first += 1;
+            self.given = self.given.saturating_sub(1);
+        }
+        self.first > before
+    }
+}
+
+/// Row `n` of a run of `length` was given to the client.
+fn crash_points(n: usize, length: usize) {
+    if n == 0 {
+        crate::crash_point!("publish.first");
+    }
+    if n > 0 && n == length / 2 {
+        crate::crash_point!("publish.mid");
+    }
+    if n + 1 == length {
+        crate::crash_point!("publish.last");
+    }
+}
+
+/// Lanes are partition numbers: never negative, and Kafka allows a few hundred thousand at most.
+fn index(lane: Lane) -> usize {
+    usize::try_from(lane).unwrap_or(0)
+}
+
+fn lane_of(index: usize) -> Lane {
+    Lane::try_from(index).unwrap_or(Lane::MAX)
+}

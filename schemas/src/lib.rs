@@ -12,10 +12,12 @@
 //! assert_eq!(orderflow_schemas::decode(&bytes), Ok(Event::StockReceived(event)));
 //! ```
 
+pub mod compatibility;
 mod contract;
 mod event_type;
 pub mod headers;
 pub mod history;
+pub mod json;
 #[cfg(test)]
 mod samples;
 mod topic;

@@ -16,9 +16,25 @@ pub struct Decision {
     pub(crate) facts: Vec<Fact>,
     pub(crate) effects: Vec<Effect>,
     pub(crate) timers: Vec<Timer>,
+    pub(crate) repeated: bool,
 }
 
 impl Decision {
+    /// The event says nothing that was not known, though it bears another id: counted as a duplicate.
+    #[must_use]
+    pub fn repeat() -> Self {
+        Self {
+            repeated: true,
+            ..Self::default()
+        }
+    }
+
+    /// Whether it is a repetition: for tests of a handler.
+    #[must_use]
+    pub fn is_repeat(&self) -> bool {
+        self.repeated
+    }
+
     /// Nothing follows, yet.
     #[must_use]
     pub fn new() -> Self {

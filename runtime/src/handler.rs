@@ -17,7 +17,7 @@ pub use crate::decision::{Decision, Effect, Fact, Timer};
 /// A panic in any of them refuses the one record it was about ([`Reason::Panic`]) and nothing else.
 pub trait Handler: Send + Sync + 'static {
     /// What a record means to this service.
-    type Event: Send;
+    type Event: Send + Sync;
 
     /// Reads a record. `Err` sends it to the dead letters with its bytes untouched.
     ///
@@ -36,16 +36,22 @@ pub trait Handler: Send + Sync + 'static {
     /// A [`Refusal`] parks the record as a dead letter and changes nothing else.
     fn decide(&self, cause: &Cause, event: &Self::Event, rows: &Rows) -> Result<Decision, Refusal>;
 
+    /// As [`Handler::rows`], for an answer.
+    fn answer_rows(&self, _answered: &Answered<'_>, _wanted: &mut Wanted<'_>) {}
+
     /// What follows from the answer to an [`Effect`] this service asked for.
     ///
     /// # Errors
-    /// A [`Refusal`] leaves the effect as it is (`unknown`) for a person to see: an answer is never dropped.
+    /// A [`Refusal`] stops the consumer: an answer has no dead-letter topic, and dropping it would lose what was done.
     fn answer(&self, _cause: &Cause, answered: &Answered<'_>, _rows: &Rows) -> Result<Decision, Refusal> {
         Err(Refusal::new(
             Reason::WrongType,
             format!("no decision for an answer of kind {}", answered.kind),
         ))
     }
+
+    /// As [`Handler::rows`], for a timer.
+    fn timer_rows(&self, _fired: &Fired<'_>, _wanted: &mut Wanted<'_>) {}
 
     /// What follows from a [`Timer`] that is due.
     ///

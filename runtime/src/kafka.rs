@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use rdkafka::config::ClientConfig;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::error::KafkaError;
 
 /// The cluster and how to speak to it.
 ///
@@ -81,5 +82,24 @@ impl fmt::Debug for Connection {
             .field("brokers", &self.brokers)
             .field("properties", &names)
             .finish()
+    }
+}
+
+/// What is wrong with a configuration, without the value, which may be a password.
+pub(crate) fn plain(error: &KafkaError) -> String {
+    match error {
+        KafkaError::ClientConfig(_, why, name, _) => format!("{name}: {why}"),
+        other => other.to_string(),
+    }
+}
+
+/// librdkafka's own log lines, at the level they deserve here: most of its errors are retried by itself.
+pub(crate) fn log(level: RDKafkaLogLevel, facility: &str, line: &str) {
+    match level {
+        RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
+            tracing::error!(target: "librdkafka", facility, "{line}");
+        }
+        RDKafkaLogLevel::Error | RDKafkaLogLevel::Warning => tracing::debug!(target: "librdkafka", facility, "{line}"),
+        _ => tracing::trace!(target: "librdkafka", facility, "{line}"),
     }
 }

@@ -1,24 +1,38 @@
 //! A consumer runtime on Kafka in which every effect happens exactly once.
 
+mod batch;
+mod consumer;
 pub mod crash;
+mod deciding;
 mod decision;
 pub mod effects;
 #[cfg(any(test, feature = "embedded-broker"))]
 pub mod embedded;
+mod error;
+mod flood;
 pub mod handler;
 pub mod kafka;
+mod lane;
+mod letters;
 pub mod observer;
 pub mod partitioner;
+mod pipeline;
 pub mod record;
-#[allow(dead_code, reason = "the lane workers that publish through it are the next step")]
 mod relay;
 pub mod rows;
+mod service;
 pub mod settings;
+mod shared;
 pub mod store;
+mod topology;
 
+pub use error::{Halt, ServiceError};
 pub use handler::{
     Answered, Cause, Decision, Decoded, Effect, Fact, Fired, Handler, Reason, Refusal, Timer, derive_id,
 };
+pub use observer::Observer;
 pub use record::{Headers, NextOffset, Origin, Record};
 pub use rows::{Entity, Rows, Wanted};
+pub use service::Service;
 pub use settings::Settings;
+pub use topology::{Topics, dead_letter_topic, redrive_topic};

@@ -57,7 +57,7 @@ impl fmt::Display for Origin<'_> {
 /// What a handler sees of a record.
 #[derive(Debug, Clone, Copy)]
 pub struct Record<'a> {
-    /// Where it stands. In a redrive topic `topic` is the topic the record was refused from, see [`Record::redriven`].
+    /// Where it stands; for a redriven record that is its place in the redrive topic.
     pub origin: Origin<'a>,
     /// The topic this group reads the record as: the source topic, also for its redrive topic.
     pub source: &'a str,
@@ -94,9 +94,9 @@ impl Headers {
         self
     }
 
-    /// Appends every header of another list.
-    pub fn extend(&mut self, other: HeaderSlice<'_>) -> &mut Self {
-        self.0.extend_from_slice(other.0);
+    /// Appends a header whose value may be null.
+    pub fn push_nullable(&mut self, name: &str, value: Option<&[u8]>) -> &mut Self {
+        push_header(&mut self.0, name, value);
         self
     }
 
@@ -128,27 +128,48 @@ fn push_header(into: &mut Vec<u8>, name: &str, value: Option<&[u8]>) {
     into.extend_from_slice(value.unwrap_or_default());
 }
 
-/// Borrowed [`Headers`]; an iterator over `(name, value)`.
+/// Borrowed [`Headers`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HeaderSlice<'a>(&'a [u8]);
 
 impl<'a> HeaderSlice<'a> {
+    /// The headers in their order, each a name and a value, which may be null.
+    #[must_use]
+    pub fn iter(self) -> HeaderIter<'a> {
+        HeaderIter(self.0)
+    }
+
     /// The value of the last header of that name; Kafka lets a later one replace an earlier.
     #[must_use]
     pub fn get(self, name: &str) -> Option<&'a [u8]> {
-        self.filter(|(n, _)| *n == name).last().and_then(|(_, value)| value)
+        self.iter()
+            .filter(|(n, _)| *n == name)
+            .last()
+            .and_then(|(_, value)| value)
     }
 }
 
-impl<'a> Iterator for HeaderSlice<'a> {
+impl<'a> IntoIterator for HeaderSlice<'a> {
+    type Item = (&'a str, Option<&'a [u8]>);
+    type IntoIter = HeaderIter<'a>;
+
+    fn into_iter(self) -> HeaderIter<'a> {
+        self.iter()
+    }
+}
+
+/// Iterates over headers; ends early where the bytes do.
+#[derive(Debug, Clone)]
+pub struct HeaderIter<'a>(&'a [u8]);
+
+impl<'a> Iterator for HeaderIter<'a> {
     type Item = (&'a str, Option<&'a [u8]>);
 
     fn next(&mut self) -> Option<Self::Item> {
         let (name_len, rest) = self.0.split_first_chunk::<2>()?;
         let (name, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes(*name_len)))?;
         let (value_len, rest) = rest.split_first_chunk::<4>()?;
-        let value_len = u32::from_be_bytes(*value_len);
-        let (value, rest) = match value_len {
+        let (value, rest) = match u32::from_be_bytes(*value_len) {
             NULL => (None, rest),
             len => rest
                 .split_at_checked(len as usize)
@@ -224,7 +245,7 @@ mod tests {
         let record = Fetched::new((3, 41, 1_000), Some(b"key"), Some(b"value"), headers.into_iter());
         assert_eq!(record.key(), Some(&b"key"[..]));
         assert_eq!(record.value(), Some(&b"value"[..]));
-        assert_eq!(record.headers().collect::<Vec<_>>(), headers);
+        assert_eq!(record.headers().iter().collect::<Vec<_>>(), headers);
         assert_eq!(NextOffset::after(record.offset), NextOffset::at(42));
     }
 
@@ -241,7 +262,7 @@ mod tests {
         let mut headers = Headers::new();
         headers.push("name", "value");
         let cut = HeaderSlice(&headers.as_bytes()[..8]);
-        assert_eq!(cut.count(), 0);
+        assert_eq!(cut.iter().count(), 0);
     }
 
     #[test]

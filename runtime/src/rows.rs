@@ -101,6 +101,13 @@ impl Change {
         }
     }
 
+    pub(crate) fn row_key(&self) -> RowKey {
+        RowKey {
+            entity: self.entity,
+            key: self.key.clone(),
+        }
+    }
+
     pub(crate) fn is(&self, entity: Rank, key: &str) -> bool {
         self.entity == entity && self.key == key
     }
@@ -262,6 +269,11 @@ impl Rows {
         }
         changed.sort_by(|a, b| a.key.cmp(&b.key));
         changed
+    }
+
+    /// Whether the row a change is about was loaded: only then is its version known.
+    pub(crate) fn holds(&self, change: &Change) -> bool {
+        self.knows(change.entity, &change.key)
     }
 
     fn knows(&self, entity: Rank, key: &str) -> bool {

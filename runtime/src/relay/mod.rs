@@ -199,7 +199,7 @@ impl LaneRelay {
 
     /// The lane is another owner's: what can still be held back is. Other lanes start again at their first
     /// unacknowledged fact.
-    pub(crate) fn fenced(self) {
+    pub(crate) fn fenced(&self) {
         self.inner.command(Command::Fenced {
             lane: self.lane,
             ownership: self.ownership,

@@ -1,0 +1,222 @@
+//! What a lane takes up at once: records, answers, timers. Decoded before the transaction, decided inside it.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use crate::handler::{Decoded, Handler, Reason, Refusal};
+use crate::letters::{self, FirstOrigin};
+use crate::observer::Observer;
+use crate::partitioner::partition_of;
+use crate::record::{Fetched, NextOffset, Origin, Record};
+use crate::store::{Answer, Arrival, Attempt, EffectRow, Lane, TimerRow};
+use crate::topology::Topology;
+
+/// Everything one unit of work is about.
+#[derive(Debug)]
+pub(crate) struct Batch<E> {
+    pub(crate) records: Vec<Arrived<E>>,
+    /// Where each source stands after the batch; more than its records where a partition ends in control records.
+    pub(crate) positions: BTreeMap<u16, NextOffset>,
+    pub(crate) answers: Vec<(EffectRow, Answer)>,
+    pub(crate) attempts: Vec<Attempt>,
+    pub(crate) timers: Vec<TimerRow>,
+}
+
+/// A record and what it turned out to be.
+#[derive(Debug)]
+pub(crate) struct Arrived<E> {
+    pub(crate) record: Fetched,
+    pub(crate) meaning: Meaning<E>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Meaning<E> {
+    Event(Arrival, E),
+    Refused(Arrival, Refusal),
+    Skip,
+}
+
+impl<E> Default for Batch<E> {
+    fn default() -> Self {
+        Self {
+            records: Vec::new(),
+            positions: BTreeMap::new(),
+            answers: Vec::new(),
+            attempts: Vec::new(),
+            timers: Vec::new(),
+        }
+    }
+}
+
+impl<E> Batch<E> {
+    /// Whether there is nothing to do but record how far publishing has come.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.records.is_empty()
+            && self.positions.is_empty()
+            && self.answers.is_empty()
+            && self.attempts.is_empty()
+            && self.timers.is_empty()
+    }
+
+    pub(crate) fn push(&mut self, arrived: Arrived<E>) {
+        self.positions
+            .insert(arrived.record.source, NextOffset::after(arrived.record.offset));
+        self.records.push(arrived);
+    }
+
+    /// What asks to be let in, in order; skipped records do not.
+    pub(crate) fn arrivals(&self) -> Vec<Arrival> {
+        self.records
+            .iter()
+            .filter_map(|arrived| arrived.meaning.arrival())
+            .collect()
+    }
+
+    /// Two batches that together are this one, the first to be handled first; `None` where there is only one thing left.
+    pub(crate) fn halve(mut self) -> Result<(Self, Self), Self> {
+        let mut first = Self::default();
+        if self.records.len() > 1 {
+            for arrived in self.records.drain(..self.records.len() / 2) {
+                first.push(arrived);
+            }
+        } else if self.answers.len() > 1 {
+            first.answers = self.answers.drain(..self.answers.len() / 2).collect();
+        } else if self.timers.len() > 1 {
+            first.timers = self.timers.drain(..self.timers.len() / 2).collect();
+        } else if !self.records.is_empty() && (self.answers.len() + self.timers.len() + self.attempts.len()) > 0 {
+            first.answers = std::mem::take(&mut self.answers);
+            first.timers = std::mem::take(&mut self.timers);
+            first.attempts = std::mem::take(&mut self.attempts);
+        } else if !self.answers.is_empty() && !self.timers.is_empty() {
+            first.answers = std::mem::take(&mut self.answers);
+        } else {
+            return Err(self);
+        }
+        Ok((first, self))
+    }
+
+    /// The one record of this batch becomes a dead letter: the database will not have what was decided on it.
+    pub(crate) fn refuse(&mut self, why: &str) -> bool {
+        let Some(arrived) = self.records.first_mut() else {
+            return false;
+        };
+        let Some(arrival) = arrived.meaning.arrival() else {
+            return false;
+        };
+        let refusal = Refusal::new(Reason::Limit, format!("the database refuses it: {why}"));
+        arrived.meaning = Meaning::Refused(arrival, refusal);
+        true
+    }
+}
+
+impl<E> Meaning<E> {
+    pub(crate) fn arrival(&self) -> Option<Arrival> {
+        match self {
+            Self::Event(arrival, _) | Self::Refused(arrival, _) => Some(*arrival),
+            Self::Skip => None,
+        }
+    }
+}
+
+/// Reads records of one lane for a handler.
+pub(crate) struct Reading<'a, H> {
+    pub(crate) handler: &'a H,
+    pub(crate) topology: &'a Topology,
+    pub(crate) observer: &'a dyn Observer,
+    pub(crate) lane: Lane,
+    /// Largest value taken, bytes.
+    pub(crate) limit: usize,
+}
+
+impl<H: Handler> Reading<'_, H> {
+    /// What the record means; nothing that it can hold fails this.
+    pub(crate) fn read(&self, fetched: Fetched) -> Arrived<H::Event> {
+        let record = view(&fetched, self.topology, self.lane);
+        self.check_partition(&record);
+        let meaning = self.meaning(&record);
+        Arrived {
+            record: fetched,
+            meaning,
+        }
+    }
+
+    fn meaning(&self, record: &Record<'_>) -> Meaning<H::Event> {
+        match self.decode(record) {
+            Ok(Decoded::Skip) => Meaning::Skip,
+            Ok(Decoded::Event { id, event }) => Meaning::Event(arrival(record, id), event),
+            Err(refusal) => {
+                let id = refusal.event_id.unwrap_or_else(|| FirstOrigin::of(record).id());
+                Meaning::Refused(arrival(record, id), refusal)
+            }
+        }
+    }
+
+    fn decode(&self, record: &Record<'_>) -> Result<Decoded<H::Event>, Refusal> {
+        let bytes = record.value.map_or(0, <[u8]>::len);
+        if bytes > self.limit {
+            return Err(letters::oversized(bytes, self.limit));
+        }
+        guarded(|| self.handler.decode(record))
+    }
+
+    /// A client with another partitioner breaks nothing here, and its user wants to know.
+    fn check_partition(&self, record: &Record<'_>) {
+        let Some(key) = record.key.filter(|_| !record.redriven) else {
+            return;
+        };
+        let expected = partition_of(key, self.topology.lanes());
+        if expected != record.origin.partition {
+            self.observer.misplaced(record.origin, expected);
+        }
+    }
+}
+
+/// The record as a handler sees it.
+pub(crate) fn view<'a>(fetched: &'a Fetched, topology: &'a Topology, lane: Lane) -> Record<'a> {
+    let source = topology.source(fetched.source);
+    Record {
+        origin: Origin {
+            topic: &source.topic,
+            partition: lane,
+            offset: fetched.offset,
+        },
+        source: &source.reads_as,
+        redriven: source.redrive,
+        timestamp: fetched.timestamp,
+        key: fetched.key(),
+        value: fetched.value(),
+        headers: fetched.headers(),
+    }
+}
+
+fn arrival(record: &Record<'_>, id: Uuid) -> Arrival {
+    Arrival {
+        id,
+        hash: hash(record.value),
+        event_time: record.timestamp,
+        redriven: record.redriven,
+    }
+}
+
+/// Of the bytes as received, not of what they mean: a newer reader must not see conflicts (rule 2).
+fn hash(value: Option<&[u8]>) -> [u8; 16] {
+    let digest = Sha256::digest(value.unwrap_or_default());
+    let mut hash = [0; 16];
+    hash.copy_from_slice(&digest[..16]);
+    hash
+}
+
+/// Runs a service's own code: its panic refuses the one record it was about.
+pub(crate) fn guarded<T>(run: impl FnOnce() -> Result<T, Refusal>) -> Result<T, Refusal> {
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
+        let said = panic.downcast_ref::<&str>().copied().map(str::to_owned);
+        let said = said.or_else(|| panic.downcast_ref::<String>().cloned());
+        Err(Refusal::new(
+            Reason::Panic,
+            said.unwrap_or_else(|| "a panic without words".to_owned()),
+        ))
+    })
+}

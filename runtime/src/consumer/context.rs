@@ -1,0 +1,86 @@
+//! What librdkafka calls: every callback only says what happened, the consumer thread's loop decides.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+
+use rdkafka::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::topic_partition_list::TopicPartitionList;
+use rdkafka::types::RDKafkaRespErr;
+
+/// A change of what the group gives this member.
+#[derive(Debug)]
+pub(super) enum Rebalance {
+    /// These partitions are given.
+    Assign(Vec<(String, i32)>),
+    /// Everything is taken.
+    Revoke,
+}
+
+/// Keeps what librdkafka said until the loop asks.
+#[derive(Debug, Default)]
+pub(crate) struct Context {
+    rebalances: Mutex<VecDeque<Rebalance>>,
+    refusal: Mutex<Option<String>>,
+    closing: std::sync::atomic::AtomicBool,
+}
+
+impl Context {
+    pub(super) fn rebalance(&self) -> Option<Rebalance> {
+        self.rebalances
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop_front()
+    }
+
+    /// From now on nobody asks: what the group takes is let go at once.
+    pub(super) fn close(&self) {
+        self.closing.store(true, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+impl crate::service::Refusing for Context {
+    fn refused(&self) -> Option<String> {
+        self.refusal.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl ClientContext for Context {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        crate::kafka::log(level, facility, line);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Authentication) {
+            *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
+        }
+        tracing::debug!(%error, reason, "Kafka client");
+    }
+}
+
+impl ConsumerContext for Context {
+    fn rebalance(&self, consumer: &BaseConsumer<Self>, error: RDKafkaRespErr, partitions: &mut TopicPartitionList) {
+        if self.closing.load(std::sync::atomic::Ordering::Relaxed) {
+            let _closing = consumer.unassign();
+            return;
+        }
+        let rebalance = match error {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => Rebalance::Assign(named(partitions)),
+            _ => Rebalance::Revoke,
+        };
+        self.rebalances
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push_back(rebalance);
+    }
+}
+
+fn named(partitions: &TopicPartitionList) -> Vec<(String, i32)> {
+    partitions
+        .elements()
+        .iter()
+        .map(|element| (element.topic().to_owned(), element.partition()))
+        .collect()
+}

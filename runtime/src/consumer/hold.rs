@@ -1,0 +1,132 @@
+//! A lane as the consumer thread holds it: where its records go, and how to end it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::topic_partition_list::TopicPartitionList;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+use super::context::Context;
+use crate::lane::{Delivery, Ended};
+use crate::record::{Fetched, NextOffset};
+use crate::shared::{Buffered, LaneBuffer, Shared};
+use crate::store::Lane;
+
+/// Records handed to a lane at once at most: hand-over costs once per this many.
+const HAND_OVER: usize = 256;
+
+pub(super) struct Hold {
+    pub(super) lane: Lane,
+    pub(super) deliveries: mpsc::UnboundedSender<Delivery>,
+    pub(super) drain: watch::Sender<bool>,
+    /// `None` once it was waited for.
+    pub(super) task: Option<JoinHandle<Result<(), Ended>>>,
+    pub(super) buffered: Arc<AtomicUsize>,
+    waiting: Vec<Fetched>,
+    /// Behind the last record or end handed over, per source.
+    reached: Vec<NextOffset>,
+    paused: bool,
+}
+
+impl Hold {
+    pub(super) fn new(
+        lane: Lane,
+        deliveries: mpsc::UnboundedSender<Delivery>,
+        drain: watch::Sender<bool>,
+        task: JoinHandle<Result<(), Ended>>,
+        (buffered, positions): (Arc<AtomicUsize>, Vec<NextOffset>),
+    ) -> Self {
+        let task = Some(task);
+        Self {
+            lane,
+            deliveries,
+            drain,
+            task,
+            buffered,
+            waiting: Vec::new(),
+            reached: positions,
+            paused: false,
+        }
+    }
+
+    /// Waits for the lane to drain, then makes sure that it does nothing any more.
+    pub(super) async fn finish(&mut self, patience: Duration) {
+        let Some(mut task) = self.task.take() else { return };
+        if tokio::time::timeout(patience, &mut task).await.is_err() {
+            task.abort();
+            let _aborted = task.await;
+        }
+    }
+
+    /// Whether the lane has ended without being asked to.
+    pub(super) fn has_ended(&self) -> bool {
+        self.task.as_ref().is_some_and(JoinHandle::is_finished)
+    }
+
+    pub(super) fn push(&mut self, record: Fetched, all: &Buffered) {
+        LaneBuffer::new(all, &self.buffered).add(record.size());
+        self.reached[usize::from(record.source)] = NextOffset::after(record.offset);
+        self.waiting.push(record);
+        if self.waiting.len() >= HAND_OVER {
+            self.flush();
+        }
+    }
+
+    /// The end of one source's partition; said only where it lies behind the last record.
+    pub(super) fn end(&mut self, source: u16, end: NextOffset) {
+        let reached = &mut self.reached[usize::from(source)];
+        if end > *reached {
+            *reached = end;
+            self.flush();
+            self.send(Delivery::End(source, end));
+        }
+    }
+
+    pub(super) fn flush(&mut self) {
+        if !self.waiting.is_empty() {
+            let records = std::mem::take(&mut self.waiting);
+            self.send(Delivery::Records(records));
+        }
+    }
+
+    /// A lane that ended by itself has said why; what still comes for it is not lost, it is not handled yet.
+    fn send(&self, delivery: Delivery) {
+        let _ended = self.deliveries.send(delivery);
+    }
+
+    /// Pauses a lane that is full, so that it does not take the room of the others.
+    pub(super) fn hold_back<H, S>(&mut self, consumer: &BaseConsumer<Context>, shared: &Shared<H, S>) {
+        let (bytes, limit) = (
+            self.buffered.load(Ordering::Relaxed),
+            shared.settings.lane_buffered_bytes,
+        );
+        let change = if self.paused { bytes < limit / 2 } else { bytes >= limit };
+        if !change {
+            return;
+        }
+        self.flush();
+        self.paused = !self.paused;
+        let mut partitions = TopicPartitionList::new();
+        for source in &shared.topology.sources {
+            partitions.add_partition(&source.topic, self.lane);
+        }
+        let done = if self.paused {
+            consumer.pause(&partitions)
+        } else {
+            consumer.resume(&partitions)
+        };
+        if let Err(error) = done {
+            shared
+                .observer
+                .trouble(&format!("lane {}: holding it back: {error}", self.lane));
+        }
+    }
+
+    /// The lane is over: what it had not handled is nobody's any more.
+    pub(super) fn forget(&self, all: &Buffered) {
+        LaneBuffer::new(all, &self.buffered).clear();
+    }
+}

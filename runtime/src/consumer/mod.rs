@@ -1,0 +1,392 @@
+//! The consumer thread: one client, one loop, one match. It feeds the lanes and looks after who owns them.
+
+mod assignment;
+mod checks;
+mod context;
+mod hold;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedMessage, Headers as _, Message};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use tokio::sync::watch;
+
+use crate::crash_point;
+use crate::effects::Callers;
+use crate::error::{Halt, ServiceError};
+use crate::handler::Handler;
+use crate::kafka::Connection;
+use crate::record::{Fetched, NextOffset};
+use crate::settings::{FETCH_BYTES, Settings};
+use crate::shared::{Again, Notice, Shared};
+use crate::store::{Identity, Lane, Store};
+
+pub(crate) use self::context::Context;
+use self::context::Rebalance;
+use self::hold::Hold;
+
+/// How long the loop sleeps when nothing comes; what it does now and then, it does at least this often.
+const TICK: Duration = Duration::from_millis(100);
+
+/// How long the buffers may stay full before the partitions are paused: a busy moment is not worth a fetch again.
+const FULL_FOR: Duration = Duration::from_secs(2);
+
+/// How long the loop sleeps while the buffers are full, before it looks again.
+const FULL_WAIT: Duration = Duration::from_millis(2);
+
+/// Assignments made again one after another before it is no accident any more.
+const AGAIN_AT_MOST: u32 = 3;
+
+/// How long leaving the group may take when the service ends.
+const LEAVE: Duration = Duration::from_millis(700);
+
+/// What the consumer thread is made of.
+pub(crate) struct Setup<H, S> {
+    pub(crate) shared: Arc<Shared<H, S>>,
+    pub(crate) callers: Callers,
+    pub(crate) identity: Identity,
+    pub(crate) notices: mpsc::Receiver<Notice>,
+    pub(crate) shutdown: watch::Receiver<bool>,
+    pub(crate) runtime: tokio::runtime::Handle,
+}
+
+/// The consumer thread's own state.
+pub(crate) struct Edge<H, S> {
+    consumer: BaseConsumer<Context>,
+    with: Setup<H, S>,
+    lanes: BTreeMap<Lane, Hold>,
+    /// Since when this member has had less than it must have (rule 12).
+    incomplete: Option<(Instant, Halt)>,
+    /// How often the assignment was made again since a lane last got on.
+    agains: u32,
+    resubscribed: bool,
+    told: Instant,
+    full_since: Option<Instant>,
+    paused: bool,
+    /// Why publishing cannot go on, once it cannot.
+    publishing: watch::Receiver<Option<String>>,
+}
+
+/// The client of a group. Connects lazily; an unreachable broker shows in the loop.
+///
+/// # Errors
+/// A property that librdkafka does not know or does not take.
+pub(crate) fn client(
+    connection: &Connection,
+    settings: &Settings,
+    (group, identity): (&str, &Identity),
+) -> Result<BaseConsumer<Context>, ServiceError> {
+    let mut config = connection.client(&[
+        ("queued.max.messages.kbytes", "8192"),
+        ("fetch.queue.backoff.ms", "2"),
+        ("fetch.message.max.bytes", &FETCH_BYTES.to_string()),
+        ("fetch.wait.max.ms", "100"),
+        ("partition.assignment.strategy", "range"),
+        ("session.timeout.ms", &settings.session_timeout.as_millis().to_string()),
+        (
+            "heartbeat.interval.ms",
+            &(settings.session_timeout / 10).as_millis().to_string(),
+        ),
+        ("topic.metadata.refresh.interval.ms", "30000"),
+    ]);
+    config
+        .set("group.id", group)
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        .set("enable.partition.eof", "true")
+        .set("isolation.level", "read_committed")
+        .set("auto.offset.reset", "error");
+    if identity.exclusive && settings.static_membership {
+        config.set("group.instance.id", &identity.instance);
+    }
+    config
+        .create_with_context(Context::default())
+        .map_err(|error| ServiceError::Configuration(crate::kafka::plain(&error)))
+}
+
+impl<H: Handler, S: Store> Edge<H, S> {
+    pub(crate) fn new(consumer: BaseConsumer<Context>, with: Setup<H, S>) -> Self {
+        Self {
+            consumer,
+            publishing: with.shared.relay.failure(),
+            with,
+            lanes: BTreeMap::new(),
+            incomplete: None,
+            agains: 0,
+            resubscribed: false,
+            told: Instant::now(),
+            full_since: None,
+            paused: false,
+        }
+    }
+
+    /// Runs until the service is to end, then lets everything go in order.
+    pub(crate) fn run(mut self) -> Result<(), ServiceError> {
+        let ended = self.subscribe().and_then(|()| self.consume());
+        self.leave(ended.is_ok());
+        ended
+    }
+
+    fn subscribe(&self) -> Result<(), ServiceError> {
+        let sources = &self.with.shared.topology.sources;
+        let topics: Vec<&str> = sources.iter().map(|source| &*source.topic).collect();
+        self.consumer
+            .subscribe(&topics)
+            .map_err(|error| ServiceError::Client(format!("subscribing: {error}")))
+    }
+
+    fn consume(&mut self) -> Result<(), ServiceError> {
+        let mut wait = Duration::ZERO;
+        while !*self.with.shutdown.borrow() {
+            match self.poll(wait)? {
+                Polled::Something => wait = Duration::ZERO,
+                Polled::Nothing => {
+                    self.flush();
+                    wait = TICK;
+                }
+            }
+            while let Some(rebalance) = self.consumer.context().rebalance() {
+                match rebalance {
+                    Rebalance::Assign(partitions) => self.assigned(&partitions)?,
+                    Rebalance::Revoke => self.revoked()?,
+                }
+            }
+            self.look_around()?;
+        }
+        Ok(())
+    }
+
+    fn poll(&mut self, wait: Duration) -> Result<Polled, ServiceError> {
+        match self.consumer.poll(wait) {
+            None => return Ok(Polled::Nothing),
+            Some(Ok(record)) => {
+                crash_point!("poll.after");
+                deliver(&mut self.lanes, &self.with.shared, &record);
+            }
+            Some(Err(KafkaError::PartitionEOF(partition))) => self.ended(partition),
+            Some(Err(error)) => self.failed(&error)?,
+        }
+        Ok(Polled::Something)
+    }
+
+    /// What is not about one record: notices, buffers, the group's offsets, time.
+    fn look_around(&mut self) -> Result<(), ServiceError> {
+        self.hear()?;
+        self.hold_back();
+        if let Some((since, halt)) = &self.incomplete
+            && since.elapsed() > self.with.shared.settings.session_timeout + GRACE
+        {
+            return Err(halt.clone().into());
+        }
+        if self.told.elapsed() >= self.with.shared.settings.group_offset_interval {
+            self.told = Instant::now();
+            self.tell_group(CommitMode::Async);
+        }
+        Ok(())
+    }
+
+    fn hear(&mut self) -> Result<(), ServiceError> {
+        if let Some(why) = self.publishing.borrow().clone() {
+            return Err(Halt::Publishing(why).into());
+        }
+        let ended = self.lanes.values().find(|hold| hold.has_ended()).map(|hold| hold.lane);
+        match (self.with.notices.try_recv(), ended) {
+            (Ok(Notice::Stop(error)), _) => Err(error),
+            (Ok(Notice::Again(why)), _) => self.again(why),
+            (Err(_), None) => Ok(()),
+            (Err(_), Some(lane)) => Err(ServiceError::Client(format!(
+                "lane {lane} ended without a word; a defect"
+            ))),
+        }
+    }
+
+    /// Everything is claimed and assigned anew; thrice in a row, a hole is a property of the topic.
+    fn again(&mut self, why: Again) -> Result<(), ServiceError> {
+        self.agains += 1;
+        match why {
+            Again::Hole(halt) if self.agains >= AGAIN_AT_MOST => return Err(halt.into()),
+            Again::Hole(halt) => self.with.shared.observer.trouble(&format!("assigning again: {halt}")),
+            Again::Fenced(_) => std::thread::sleep(jitter(TICK * self.agains.min(20))),
+        }
+        self.assign_again()
+    }
+
+    /// All of a partition was read: what waits goes to its lane, and the position behind it.
+    fn ended(&mut self, partition: i32) {
+        let Some(hold) = self.lanes.get_mut(&partition) else {
+            return;
+        };
+        let Ok(positions) = self.consumer.position() else {
+            return;
+        };
+        for (index, source) in (0_u16..).zip(&self.with.shared.topology.sources) {
+            let element = positions.find_partition(&source.topic, partition);
+            if let Some(Offset::Offset(end)) = element.map(|element| element.offset()) {
+                hold.end(index, NextOffset::at(end));
+            }
+        }
+    }
+
+    fn flush(&mut self) {
+        self.lanes.values_mut().for_each(Hold::flush);
+    }
+
+    fn failed(&mut self, error: &KafkaError) -> Result<(), ServiceError> {
+        if let KafkaError::MessageConsumptionFatal(code) = error {
+            return Err(self.fatal(*code));
+        }
+        match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::AutoOffsetReset) => self.check_positions(),
+            Some(RDKafkaErrorCode::NotImplemented) => Err(Halt::Database(
+                "a record is compressed with a codec this build cannot read (zstd); produce with lz4, snappy, gzip or none"
+                    .to_owned(),
+            )
+            .into()),
+            Some(code @ (RDKafkaErrorCode::TopicAuthorizationFailed | RDKafkaErrorCode::GroupAuthorizationFailed)) => {
+                Err(ServiceError::Denied { brokers: "the cluster".to_owned(), why: code.to_string() })
+            }
+            _ => {
+                self.with.shared.observer.trouble(&error.to_string());
+                Ok(())
+            }
+        }
+    }
+
+    fn fatal(&self, code: RDKafkaErrorCode) -> ServiceError {
+        if code == RDKafkaErrorCode::FencedInstanceId {
+            return Halt::FencedMember {
+                instance: self.with.identity.instance.clone(),
+            }
+            .into();
+        }
+        ServiceError::Client(code.to_string())
+    }
+
+    /// While more is fetched than handled, first wait a moment, then pause; and go on when half is handled.
+    fn hold_back(&mut self) {
+        for hold in self.lanes.values_mut() {
+            hold.hold_back(&self.consumer, &self.with.shared);
+        }
+        let (bytes, limit) = (
+            self.with.shared.buffered.bytes(),
+            self.with.shared.settings.buffered_bytes,
+        );
+        if self.paused {
+            if bytes < limit / 2 {
+                self.paused = false;
+                self.all_partitions(BaseConsumer::resume);
+            }
+            return;
+        }
+        if bytes < limit {
+            self.full_since = None;
+            return;
+        }
+        self.flush();
+        let since = *self.full_since.get_or_insert_with(Instant::now);
+        if since.elapsed() > FULL_FOR {
+            self.paused = true;
+            self.all_partitions(BaseConsumer::pause);
+        } else {
+            std::thread::sleep(FULL_WAIT);
+        }
+    }
+
+    fn all_partitions(&self, act: fn(&BaseConsumer<Context>, &TopicPartitionList) -> KafkaResult<()>) {
+        let done = self
+            .consumer
+            .assignment()
+            .and_then(|partitions| act(&self.consumer, &partitions));
+        if let Err(error) = done {
+            self.with
+                .shared
+                .observer
+                .trouble(&format!("holding partitions back: {error}"));
+        }
+    }
+
+    /// For lag tools and as a witness: nothing in here relies on it but the check for the right database.
+    fn tell_group(&mut self, mode: CommitMode) {
+        let positions = self.with.shared.positions.take();
+        if positions.is_empty() {
+            return;
+        }
+        self.agains = 0;
+        let mut offsets = TopicPartitionList::with_capacity(positions.len());
+        for ((source, lane), next) in positions {
+            let topic = &self.with.shared.topology.source(source).topic;
+            if self.lanes.contains_key(&lane) {
+                let _known = offsets.add_partition_offset(topic, lane, Offset::Offset(next.get()));
+            }
+        }
+        if let Err(error) = self.consumer.commit(&offsets, mode) {
+            tracing::debug!(%error, "the group was not told the positions");
+        }
+    }
+
+    /// Leaves the group in order, but waits for nobody long: Kafka may be away.
+    fn leave(mut self, orderly: bool) {
+        if orderly {
+            self.let_go(false);
+            self.tell_group(CommitMode::Sync);
+        } else {
+            self.let_go(true);
+        }
+        self.consumer.context().close();
+        let (done, wait) = mpsc::channel::<()>();
+        let consumer = self.consumer;
+        let closing = std::thread::Builder::new().name("leaving".to_owned()).spawn(move || {
+            drop(consumer);
+            drop(done);
+        });
+        if closing.is_ok() {
+            let _closed = wait.recv_timeout(LEAVE);
+        }
+    }
+}
+
+/// What a poll brought.
+enum Polled {
+    Something,
+    Nothing,
+}
+
+/// How much longer than the session timeout another member may show before it counts as alive.
+const GRACE: Duration = Duration::from_secs(3);
+
+fn deliver<H: Handler, S: Store>(
+    lanes: &mut BTreeMap<Lane, Hold>,
+    shared: &Shared<H, S>,
+    record: &BorrowedMessage<'_>,
+) {
+    let Some(hold) = lanes.get_mut(&record.partition()) else {
+        return;
+    };
+    let Some(source) = shared.topology.index_of(record.topic()) else {
+        return;
+    };
+    let place = (source, record.offset(), record.timestamp().to_millis().unwrap_or(-1));
+    let headers = record.headers();
+    let fetched = match headers {
+        Some(headers) => Fetched::new(
+            place,
+            record.key(),
+            record.payload(),
+            headers.iter().map(|h| (h.key, h.value)),
+        ),
+        None => Fetched::new(place, record.key(), record.payload(), std::iter::empty()),
+    };
+    hold.push(fetched, &shared.buffered);
+}
+
+/// A wait of at most `wait`, drawn so that two who collide do not collide again.
+fn jitter(wait: Duration) -> Duration {
+    let nanos = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |now| now.subsec_nanos());
+    wait / 2 + wait * (nanos % 1_000) / 2_000
+}

@@ -1,0 +1,434 @@
+//! Deciding on a batch: each input in order, each decision seen by the next, everything written at the end.
+//!
+//! Synchronous from one `advance` to the next: nothing in here waits (rule 3).
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::batch::{Arrived, Batch, Meaning, guarded, view};
+use crate::decision::{Decision, Effect, Fact, Timer};
+use crate::error::Halt;
+use crate::handler::{Answered, Cause, Fired, Handler, Reason, Refusal, derive_id};
+use crate::lane::Desk;
+use crate::letters;
+use crate::pipeline::wrong;
+use crate::record::Record;
+use crate::rows::{Change, RowKey, Rows, StoredRow, Wanted};
+use crate::settings::Settings;
+use crate::shared::wall_clock;
+use crate::store::{
+    Admission, Counts, DeadRow, EffectRow, EffectState, Flood, Lane, OutboxRow, Sequence, Store, TimerRow, Writes,
+};
+use crate::topology::Topology;
+
+/// What a batch came to.
+#[derive(Debug)]
+pub(crate) struct Made {
+    pub(crate) writes: Writes,
+    pub(crate) flood: Flood,
+    /// How far publishing had come when the unit began; durable with it.
+    pub(crate) published: Sequence,
+    /// Index of each refused record in the batch, and why.
+    pub(crate) refused: Vec<(usize, Reason, String)>,
+}
+
+/// What deciding waits for.
+#[derive(Debug)]
+pub(crate) enum Need {
+    /// These rows, in the order of locks.
+    Rows(Vec<RowKey>),
+    /// Nothing: every input is decided on.
+    Nothing,
+}
+
+/// One input of a batch, by its index.
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    Answer(usize),
+    Timer(usize),
+    Record(usize, Option<Admission>),
+}
+
+/// A batch in the middle of being decided on.
+pub(crate) struct Deciding<'a, H: Handler> {
+    handler: &'a H,
+    topology: &'a Topology,
+    settings: &'a Settings,
+    lane: Lane,
+    batch: &'a Batch<H::Event>,
+    rows: Rows,
+    steps: Vec<Step>,
+    next: usize,
+    hinted: bool,
+    sequence: Sequence,
+    counts: Vec<Counts>,
+    made: Made,
+}
+
+impl<'a, H: Handler> Deciding<'a, H> {
+    pub(crate) fn new<S: Store>(
+        desk: &'a Desk<H, S>,
+        batch: &'a Batch<H::Event>,
+        (sequence, published): (Sequence, Sequence),
+    ) -> Self {
+        let writes = Writes {
+            now: wall_clock(),
+            attempts: batch.attempts.clone(),
+            ..Writes::default()
+        };
+        Self {
+            handler: desk.handler(),
+            topology: desk.topology(),
+            settings: desk.settings(),
+            lane: desk.lane(),
+            batch,
+            rows: Rows::new(),
+            steps: Vec::with_capacity(batch.records.len()),
+            next: 0,
+            hinted: false,
+            sequence,
+            counts: vec![Counts::default(); desk.topology().sources.len()],
+            made: Made {
+                writes,
+                flood: desk.flood(),
+                published,
+                refused: Vec::new(),
+            },
+        }
+    }
+
+    /// What the transaction lets in: answers given for the first time, timers still armed, and each record with what the
+    /// inbox says of it.
+    pub(crate) fn admitted(&mut self, admissions: &[Admission], answered: &[bool], fired: &[bool]) {
+        let taken = |taken: &[bool]| (0..taken.len()).filter(|at| taken[*at]).collect::<Vec<_>>();
+        self.steps.extend(taken(answered).into_iter().map(Step::Answer));
+        self.steps.extend(taken(fired).into_iter().map(Step::Timer));
+        let mut admissions = admissions.iter().copied();
+        for (at, arrived) in self.batch.records.iter().enumerate() {
+            let admission = arrived.meaning.arrival().and_then(|_| admissions.next());
+            self.steps.push(Step::Record(at, admission));
+        }
+    }
+
+    pub(crate) fn loaded(&mut self, rows: Vec<StoredRow>) {
+        for row in rows {
+            self.rows.insert(row);
+        }
+    }
+
+    /// Decides as far as the loaded rows reach.
+    pub(crate) fn advance(&mut self) -> Result<Need, Halt> {
+        if !std::mem::replace(&mut self.hinted, true) {
+            let wanted = self.hints();
+            if !wanted.is_empty() {
+                return Ok(Need::Rows(wanted.into_iter().collect()));
+            }
+        }
+        while let Some(step) = self.steps.get(self.next).copied() {
+            if let Some(missed) = self.take(step)? {
+                return Ok(Need::Rows(missed));
+            }
+            self.next += 1;
+        }
+        Ok(Need::Nothing)
+    }
+
+    /// Everything that was decided, as one write.
+    pub(crate) fn finish(mut self) -> Made {
+        self.made.writes.rows = self.rows.changed();
+        if !self.batch.records.is_empty() {
+            self.made.writes.flood = Some(self.made.flood);
+        }
+        let sources = self.topology.sources.iter().zip(&self.counts);
+        let counted = sources.filter(|(_, counts)| counts.total() > 0);
+        self.made.writes.counts = counted
+            .map(|(source, counts)| (Arc::clone(&source.topic), *counts))
+            .collect();
+        self.made
+    }
+
+    /// The rows that the events of this batch are known to need.
+    fn hints(&self) -> BTreeSet<RowKey> {
+        let mut keys = BTreeSet::new();
+        let mut wanted = Wanted::new(&self.rows, &mut keys);
+        for step in &self.steps {
+            match *step {
+                Step::Answer(at) => self.handler.answer_rows(&self.answered(at), &mut wanted),
+                Step::Timer(at) => self.handler.timer_rows(&self.fired(at), &mut wanted),
+                Step::Record(at, Some(Admission::New | Admission::Redriven)) => {
+                    if let Meaning::Event(_, event) = &self.batch.records[at].meaning {
+                        self.handler.rows(event, &mut wanted);
+                    }
+                }
+                Step::Record(..) => {}
+            }
+        }
+        keys
+    }
+
+    /// Takes one input; `Some` names rows that must be loaded before it can be decided on.
+    fn take(&mut self, step: Step) -> Result<Option<Vec<RowKey>>, Halt> {
+        match step {
+            Step::Answer(at) => self.take_answer(at),
+            Step::Timer(at) => self.take_timer(at),
+            Step::Record(at, admission) => self.take_record(at, admission),
+        }
+    }
+
+    fn take_answer(&mut self, at: usize) -> Result<Option<Vec<RowKey>>, Halt> {
+        let effect = &self.batch.answers[at].0;
+        let id = derive_id(effect.caused_at, &[b"answer", effect.id.as_bytes()]);
+        let mut cause = self.bare_cause(id, effect.caused_at);
+        cause.traceparent.clone_from(&effect.traceparent);
+        let decided = guarded(|| self.handler.answer(&cause, &self.answered(at), &self.rows));
+        self.settle(&cause, decided, &format!("the answer to effect {}", effect.id))
+    }
+
+    fn take_timer(&mut self, at: usize) -> Result<Option<Vec<RowKey>>, Halt> {
+        let timer = &self.batch.timers[at];
+        let cause = self.bare_cause(timer.id, timer.due);
+        let decided = guarded(|| self.handler.timer(&cause, &self.fired(at), &self.rows));
+        self.settle(&cause, decided, &format!("timer {}", timer.id))
+    }
+
+    /// An answer or a timer has no dead-letter topic: what is refused of them stops the lane.
+    fn settle(
+        &mut self,
+        cause: &Cause,
+        decided: Result<Decision, Refusal>,
+        what: &str,
+    ) -> Result<Option<Vec<RowKey>>, Halt> {
+        if let Some(missed) = self.missed(decided.as_ref().ok())? {
+            return Ok(Some(missed));
+        }
+        let decision = decided.map_err(|refusal| wrong(self.lane, format!("{what} is refused: {}", refusal.detail)))?;
+        self.apply(cause, decision)?;
+        Ok(None)
+    }
+
+    fn take_record(&mut self, at: usize, admission: Option<Admission>) -> Result<Option<Vec<RowKey>>, Halt> {
+        let arrived = &self.batch.records[at];
+        match (&arrived.meaning, admission) {
+            (Meaning::Skip, _) | (_, None | Some(Admission::NotDead)) => self.count(at, |counts| &mut counts.skipped),
+            (_, Some(Admission::Duplicate)) => self.count(at, |counts| &mut counts.duplicate),
+            (_, Some(Admission::Conflict)) => {
+                self.refuse(
+                    at,
+                    &Refusal::new(Reason::Conflict, "this event id was seen with other bytes"),
+                );
+            }
+            (_, Some(Admission::TooOld)) => {
+                self.refuse(
+                    at,
+                    &Refusal::new(
+                        Reason::TooOld,
+                        "from before the inbox horizon: it may have been handled",
+                    ),
+                );
+                self.bury(arrived);
+            }
+            (Meaning::Refused(_, refusal), Some(Admission::New | Admission::Redriven)) => {
+                self.refuse(at, refusal);
+                self.bury(arrived);
+            }
+            (Meaning::Event(arrival, event), Some(Admission::New | Admission::Redriven)) => {
+                let cause = self.cause(&self.view(at), arrival.id);
+                let decided = guarded(|| self.handler.decide(&cause, event, &self.rows));
+                if let Some(missed) = self.missed(decided.as_ref().ok())? {
+                    return Ok(Some(missed));
+                }
+                self.conclude(at, &cause, decided)?;
+            }
+        }
+        Ok(None)
+    }
+
+    fn conclude(&mut self, at: usize, cause: &Cause, decided: Result<Decision, Refusal>) -> Result<(), Halt> {
+        match decided {
+            Ok(decision) if decision.repeated => self.count(at, |counts| &mut counts.duplicate),
+            Ok(decision) => {
+                self.apply(cause, decision)?;
+                self.count(at, |counts| &mut counts.applied);
+            }
+            Err(refusal) => {
+                self.refuse(at, &refusal);
+                self.bury(&self.batch.records[at]);
+            }
+        }
+        Ok(())
+    }
+
+    /// Rows that the last decision read or wrote without their being loaded.
+    fn missed(&self, decision: Option<&Decision>) -> Result<Option<Vec<RowKey>>, Halt> {
+        if let Some(damage) = self.rows.damage() {
+            return Err(Halt::Database(damage));
+        }
+        let mut missed: BTreeSet<_> = self.rows.take_missed().into_iter().collect();
+        if let Some(decision) = decision {
+            missed.extend(
+                decision
+                    .changes
+                    .iter()
+                    .filter(|change| !self.rows.holds(change))
+                    .map(Change::row_key),
+            );
+        }
+        Ok((!missed.is_empty()).then(|| missed.into_iter().collect()))
+    }
+
+    fn apply(&mut self, cause: &Cause, decision: Decision) -> Result<(), Halt> {
+        self.rows.apply(decision.changes);
+        for fact in decision.facts {
+            let row = self.outbox_row(fact)?;
+            self.publish(row);
+        }
+        for effect in decision.effects {
+            let row = self.effect_row(cause, effect);
+            self.made.writes.effects.push(row);
+        }
+        for timer in decision.timers {
+            let row = self.timer_row(timer);
+            self.made.writes.timers.push(row);
+        }
+        Ok(())
+    }
+
+    /// Size and destination are looked at here, before anything is durable: a fact that Kafka will never take would block
+    /// every later fact of its lane.
+    fn outbox_row(&self, fact: Fact) -> Result<OutboxRow, Halt> {
+        let bytes = fact.key.len() + fact.value.len() + fact.headers.as_bytes().len();
+        if bytes > self.settings.record_bytes {
+            let limit = self.settings.record_bytes;
+            return Err(wrong(
+                self.lane,
+                format!("fact {} has {bytes} bytes, the limit is {limit}", fact.id),
+            ));
+        }
+        let Some(partition) = self.topology.partition(&fact.topic, &fact.key) else {
+            return Err(wrong(
+                self.lane,
+                format!("fact {} goes to {}, which is not declared", fact.id, fact.topic),
+            ));
+        };
+        Ok(OutboxRow {
+            sequence: 0,
+            topic: fact.topic,
+            partition,
+            timestamp: self.made.writes.now,
+            event_id: fact.id,
+            key: Some(fact.key),
+            value: Some(fact.value),
+            headers: fact.headers,
+            reason: None,
+        })
+    }
+
+    fn publish(&mut self, mut row: OutboxRow) {
+        row.sequence = self.sequence;
+        self.sequence += 1;
+        self.made.writes.outbox.push(row);
+    }
+
+    fn refuse(&mut self, at: usize, refusal: &Refusal) {
+        let record = self.view(at);
+        let source = self.topology.source(self.batch.records[at].record.source);
+        let to = (&source.dead_letters, &*self.topology.group, self.made.writes.now);
+        let letter = letters::letter(&record, refusal, to, self.sequence);
+        self.publish(letter);
+        self.made.refused.push((at, refusal.reason, refusal.detail.clone()));
+        self.count(at, |counts| &mut counts.dead);
+    }
+
+    /// The record's inbox row says `dead`, so that only the redrive topic brings it in.
+    fn bury(&mut self, arrived: &Arrived<H::Event>) {
+        if let Some(arrival) = arrived.meaning.arrival() {
+            let (id, hash, event_time) = (arrival.id, arrival.hash, arrival.event_time);
+            self.made.writes.dead.push(DeadRow { id, hash, event_time });
+        }
+    }
+
+    fn count(&mut self, at: usize, what: fn(&mut Counts) -> &mut u64) {
+        let counts = &mut self.counts[usize::from(self.batch.records[at].record.source)];
+        let dead = counts.dead;
+        *what(counts) += 1;
+        let died = counts.dead > dead;
+        self.made.flood.count(died, self.settings.flood_window);
+    }
+
+    fn effect_row(&self, cause: &Cause, effect: Effect) -> EffectRow {
+        let now = self.made.writes.now;
+        EffectRow {
+            id: effect.id,
+            lane: self.lane,
+            kind: effect.kind.to_owned(),
+            idempotency_key: effect.idempotency_key,
+            subject: effect.subject,
+            request: effect.request,
+            caused_at: cause.time,
+            created_at: now,
+            due: now,
+            attempts: 0,
+            state: EffectState::Pending,
+            traceparent: cause.traceparent.clone(),
+        }
+    }
+
+    fn timer_row(&self, timer: Timer) -> TimerRow {
+        TimerRow {
+            id: timer.id,
+            lane: self.lane,
+            kind: timer.kind.to_owned(),
+            subject: timer.subject,
+            due: timer.due,
+        }
+    }
+
+    fn answered(&self, at: usize) -> Answered<'a> {
+        let (effect, answer) = &self.batch.answers[at];
+        Answered {
+            effect: effect.id,
+            kind: &effect.kind,
+            subject: &effect.subject,
+            request: &effect.request,
+            answer: &answer.answer,
+        }
+    }
+
+    fn fired(&self, at: usize) -> Fired<'a> {
+        let timer = &self.batch.timers[at];
+        Fired {
+            timer: timer.id,
+            kind: &timer.kind,
+            subject: &timer.subject,
+        }
+    }
+
+    fn view(&self, at: usize) -> Record<'a> {
+        view(&self.batch.records[at].record, self.topology, self.lane)
+    }
+
+    fn cause(&self, record: &Record<'_>, id: uuid::Uuid) -> Cause {
+        let mut cause = self.bare_cause(id, record.timestamp);
+        for (name, value) in record.headers {
+            let to = match name {
+                "traceparent" => &mut cause.traceparent,
+                "ce_traceparent" => &mut cause.origin_traceparent,
+                _ => continue,
+            };
+            *to = value
+                .and_then(|value| std::str::from_utf8(value).ok())
+                .map(str::to_owned);
+        }
+        cause
+    }
+
+    fn bare_cause(&self, id: uuid::Uuid, time: i64) -> Cause {
+        Cause {
+            id,
+            time,
+            traceparent: None,
+            origin_traceparent: None,
+            group: Arc::clone(&self.topology.group),
+        }
+    }
+}

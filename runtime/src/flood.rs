@@ -1,0 +1,156 @@
+//! When refusing record after record is no longer handling them: the limits on dead letters (rule 9).
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use crate::error::Halt;
+use crate::settings::Settings;
+use crate::store::{Flood, Lane};
+
+/// The flood counters of every lane this process holds, as they are in the database.
+#[derive(Debug, Default)]
+pub(crate) struct FloodGauge(Mutex<HashMap<Lane, Flood>>);
+
+impl FloodGauge {
+    /// What a lane's counters are from now on.
+    pub(crate) fn set(&self, lane: Lane, flood: Flood) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(lane, flood);
+    }
+
+    /// Whether the group is flooded if `lane` comes to stand at `flood`. Judged over all lanes: a poisoned producer
+    /// spreads its records over the partitions.
+    pub(crate) fn judge(&self, lane: Lane, flood: Flood, settings: &Settings) -> Result<(), Halt> {
+        let all = self.sum(lane, flood);
+        if all.run > settings.flood_run {
+            return Err(Halt::Flood(format!(
+                "{} in a row, the limit is {}",
+                all.run, settings.flood_run
+            )));
+        }
+        let share = settings.flood_percent;
+        if all.records >= settings.flood_window && all.dead * 100 > all.records * share {
+            return Err(Halt::Flood(format!(
+                "{} of the last {} records, the limit is {share} %",
+                all.dead, all.records
+            )));
+        }
+        Ok(())
+    }
+
+    fn sum(&self, lane: Lane, flood: Flood) -> Flood {
+        let lanes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let others = lanes
+            .iter()
+            .filter(|(other, _)| **other != lane)
+            .map(|(_, flood)| flood);
+        others.fold(flood, |sum, flood| Flood {
+            run: sum.run + flood.run,
+            records: sum.records + flood.records,
+            dead: sum.dead + flood.dead,
+        })
+    }
+}
+
+impl Flood {
+    /// The counters after one more record.
+    pub(crate) fn count(&mut self, dead: bool, window: u64) {
+        if self.records >= window {
+            *self = Self {
+                run: self.run,
+                ..Self::default()
+            };
+        }
+        self.records += 1;
+        self.dead += u64::from(dead);
+        self.run = if dead { self.run + 1 } else { 0 };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings() -> Settings {
+        Settings {
+            flood_run: 3,
+            flood_percent: 10,
+            flood_window: 20,
+            ..Settings::default()
+        }
+    }
+
+    #[test]
+    fn a_run_over_several_lanes_is_one_run() {
+        let gauge = FloodGauge::default();
+        gauge.set(
+            0,
+            Flood {
+                run: 2,
+                records: 2,
+                dead: 2,
+            },
+        );
+        let one = Flood {
+            run: 1,
+            records: 1,
+            dead: 1,
+        };
+        assert_eq!(gauge.judge(1, one, &settings()), Ok(()));
+        let two = Flood {
+            run: 2,
+            records: 2,
+            dead: 2,
+        };
+        assert!(matches!(gauge.judge(1, two, &settings()), Err(Halt::Flood(_))));
+    }
+
+    #[test]
+    fn a_share_is_judged_only_over_a_whole_window() {
+        let gauge = FloodGauge::default();
+        let few = Flood {
+            run: 0,
+            records: 19,
+            dead: 19,
+        };
+        assert_eq!(gauge.judge(0, few, &settings()), Ok(()));
+        let enough = Flood {
+            run: 0,
+            records: 20,
+            dead: 3,
+        };
+        assert!(matches!(gauge.judge(0, enough, &settings()), Err(Halt::Flood(_))));
+        let tenth = Flood {
+            run: 0,
+            records: 20,
+            dead: 2,
+        };
+        assert_eq!(gauge.judge(0, tenth, &settings()), Ok(()));
+    }
+
+    #[test]
+    fn a_record_taken_ends_the_run_and_a_full_window_begins_anew() {
+        let mut flood = Flood::default();
+        flood.count(true, 2);
+        flood.count(false, 2);
+        assert_eq!(
+            flood,
+            Flood {
+                run: 0,
+                records: 2,
+                dead: 1
+            }
+        );
+        flood.count(true, 2);
+        assert_eq!(
+            flood,
+            Flood {
+                run: 1,
+                records: 1,
+                dead: 1
+            }
+        );
+    }
+}

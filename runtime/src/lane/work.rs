@@ -1,0 +1,225 @@
+//! Taking a batch through, whatever it takes, and what follows once it is durable.
+
+use std::collections::BTreeMap;
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{Ended, Lane, RETRY_FIRST, RETRY_LAST};
+use crate::batch::Batch;
+use crate::crash_point;
+use crate::deciding::Made;
+use crate::error::ServiceError;
+use crate::handler::Handler;
+use crate::observer::Applied;
+use crate::pipeline::{self, Trouble, wrong};
+use crate::record::Origin;
+use crate::shared::{Again, Notice};
+use crate::store::{Outcome, Sequence, Store, StoreError};
+
+impl<P, H: Handler, S: Store> Lane<P, H, S> {
+    /// The same lane in its next phase.
+    pub(super) fn enter<Q>(self) -> Lane<Q, H, S> {
+        Lane {
+            desk: self.desk,
+            phase: PhantomData,
+            inbox: self.inbox,
+            drain: self.drain,
+            executor: self.executor,
+            timers: self.timers,
+            next_sequence: self.next_sequence,
+            recorded: self.recorded,
+            unrecorded_since: self.unrecorded_since,
+            unconfirmed: self.unconfirmed,
+        }
+    }
+
+    /// Handles a batch, whatever it takes: again when the database was away, in halves when it will not have the whole.
+    pub(super) async fn work(&mut self, batch: Batch<H::Event>) -> Result<(), Ended> {
+        let mut left = vec![batch];
+        let mut wait = RETRY_FIRST;
+        while let Some(batch) = left.pop() {
+            let began = Instant::now();
+            match pipeline::handle(&self.desk, &batch).await {
+                Ok(made) => self.done(batch, made, began),
+                Err((made, trouble)) => match self.mend(&trouble, made.is_some(), &mut wait).await? {
+                    Mend::Done => match made {
+                        Some(made) => self.done(batch, made, began),
+                        None => left.push(batch),
+                    },
+                    Mend::Again => left.push(batch),
+                    Mend::Halve(why) => left.extend(self.parts(batch, &why)?),
+                },
+            }
+        }
+        Ok(())
+    }
+
+    /// What to do about a batch that did not go through.
+    async fn mend(&self, trouble: &Trouble, made: bool, wait: &mut Duration) -> Result<Mend, Ended> {
+        let error = match trouble {
+            Trouble::Halt(halt) => return Err(self.stop(halt.clone().into())),
+            Trouble::Store(error) => error.clone(),
+        };
+        match error {
+            StoreError::Stale { .. } => Ok(Mend::Again),
+            StoreError::Refused(why) => Ok(Mend::Halve(why)),
+            StoreError::Unavailable(why) => {
+                self.pause(wait, &why).await;
+                Ok(Mend::Again)
+            }
+            StoreError::Unknown(why) if made => self.resolve(&why, wait).await,
+            StoreError::Unknown(_) => Ok(Mend::Again),
+            StoreError::Fenced { lane } => Err(self.again(Again::Fenced(lane))),
+            StoreError::Halt(_) => Err(self.stop(error.into())),
+        }
+    }
+
+    /// The commit gave no answer: the lane row knows (rule 8).
+    async fn resolve(&self, why: &str, wait: &mut Duration) -> Result<Mend, Ended> {
+        self.desk
+            .shared
+            .observer
+            .trouble(&format!("lane {}: {why}", self.desk.lane()));
+        loop {
+            match self.desk.store().resolve(self.desk.at).await {
+                Ok(Outcome::Happened) => return Ok(Mend::Done),
+                Ok(Outcome::DidNot) => return Ok(Mend::Again),
+                Err(StoreError::Fenced { lane }) => return Err(self.again(Again::Fenced(lane))),
+                Err(StoreError::Halt(why)) => return Err(self.stop(StoreError::Halt(why).into())),
+                Err(error) => self.pause(wait, &error.to_string()).await,
+            }
+        }
+    }
+
+    /// The batch in two; or, of a single record, the record as a dead letter.
+    fn parts(&self, batch: Batch<H::Event>, why: &str) -> Result<Vec<Batch<H::Event>>, Ended> {
+        match batch.halve() {
+            Ok((first, second)) => Ok(vec![second, first]),
+            Err(mut single) => {
+                if single.refuse(why) {
+                    return Ok(vec![single]);
+                }
+                Err(self.stop(
+                    wrong(
+                        self.desk.lane(),
+                        format!("the database refuses an answer or a timer: {why}"),
+                    )
+                    .into(),
+                ))
+            }
+        }
+    }
+
+    /// The batch is durable: remember where the lane stands, publish, and start what was asked for.
+    fn done(&mut self, batch: Batch<H::Event>, made: Made, began: Instant) {
+        crash_point!("commit.after");
+        let writes = made.writes;
+        self.desk.at.turn += 1;
+        self.desk.flood = made.flood;
+        self.recorded = self.recorded.max(made.published);
+        for (source, next) in &batch.positions {
+            self.desk.positions[usize::from(*source)] = *next;
+        }
+        self.desk.shared.flood.set(self.desk.lane(), made.flood);
+        self.report(&batch, &made.refused);
+        self.desk.shared.observer.applied(&Applied {
+            lane: self.desk.lane(),
+            counts: &writes.counts,
+            facts: writes.outbox.len(),
+            micros: u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX),
+        });
+        self.next_sequence += Sequence::try_from(writes.outbox.len()).unwrap_or(0);
+        self.unconfirmed.push_back((self.next_sequence - 1, batch.positions));
+        self.release(batch.records.iter().map(|arrived| arrived.record.size()).sum());
+        self.desk.relay.submit(writes.outbox);
+        self.executor.add(writes.effects);
+        self.timers.add(writes.timers);
+        self.note_acknowledged();
+        self.confirm();
+    }
+
+    fn report(&self, batch: &Batch<H::Event>, refused: &[(usize, crate::Reason, String)]) {
+        for (at, reason, detail) in refused {
+            let record = &batch.records[*at].record;
+            let topic = &self.desk.topology().source(record.source).topic;
+            let origin = Origin {
+                topic,
+                partition: self.desk.lane(),
+                offset: record.offset,
+            };
+            self.desk.shared.observer.refused(origin, *reason, detail);
+        }
+    }
+
+    /// Tells the group of positions whose facts are recorded as published: never ahead of the database (rule 4).
+    fn confirm(&mut self) {
+        let mut confirmed = BTreeMap::new();
+        while let Some((_, positions)) = self.unconfirmed.pop_front_if(|(last, _)| *last <= self.recorded) {
+            confirmed.extend(positions);
+        }
+        if !confirmed.is_empty() {
+            self.desk.shared.positions.advance(self.desk.lane(), confirmed);
+        }
+    }
+
+    pub(super) fn note_acknowledged(&mut self) {
+        let acknowledged = self.desk.acknowledged();
+        if acknowledged <= self.recorded {
+            self.unrecorded_since = None;
+        } else if self.unrecorded_since.is_none() {
+            self.desk.shared.observer.published(self.desk.lane(), acknowledged);
+            self.unrecorded_since = Some(Instant::now());
+        }
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.desk.relay.in_flight() >= self.desk.settings().in_flight_facts
+    }
+
+    pub(super) async fn room(&self) {
+        while self.is_full() {
+            self.desk.relay.changed().await;
+        }
+    }
+
+    fn release(&self, bytes: usize) {
+        self.inbox.release(&self.desk.shared.buffered, bytes);
+    }
+
+    /// Waits out a database that is away, longer each time.
+    pub(super) async fn pause(&self, wait: &mut Duration, why: &str) {
+        self.desk
+            .shared
+            .observer
+            .trouble(&format!("lane {}: {why}", self.desk.lane()));
+        tokio::time::sleep(*wait).await;
+        *wait = (*wait * 2).min(RETRY_LAST);
+    }
+
+    pub(super) fn stop(&self, error: ServiceError) -> Ended {
+        self.notify(Notice::Stop(error))
+    }
+
+    pub(super) fn again(&self, why: Again) -> Ended {
+        if let Again::Fenced(lane) = why {
+            self.desk.relay.fenced();
+            self.desk.shared.observer.fenced(lane);
+        }
+        self.notify(Notice::Again(why))
+    }
+
+    /// A consumer thread that has ended needs no notice.
+    fn notify(&self, notice: Notice) -> Ended {
+        let _ended = self.desk.shared.notices.send(notice);
+        Ended
+    }
+}
+
+/// What mends a batch that did not go through.
+enum Mend {
+    Done,
+    Again,
+    Halve(String),
+}

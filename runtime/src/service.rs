@@ -1,0 +1,329 @@
+//! A service: a handler on its topics, its database and its calls to the outside, run until it is told to end.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::metadata::Metadata;
+use tokio::sync::watch;
+
+use crate::consumer::{self, Edge, Setup};
+use crate::effects::Callers;
+use crate::error::ServiceError;
+use crate::flood::FloodGauge;
+use crate::handler::Handler;
+use crate::kafka::Connection;
+use crate::observer::{Logging, Observer};
+use crate::relay::{Relay, RelayError};
+use crate::settings::Settings;
+use crate::shared::{Buffered, GroupPositions, Shared, wall_clock};
+use crate::store::{Retention, Store, StoreError, TopicCount};
+use crate::topology::{Source, Topics, Topology};
+
+/// How long the cluster has to answer when a service starts.
+const FIRST_ANSWER: Duration = Duration::from_secs(10);
+
+/// How long the relay may wait for acknowledgements when everything else has ended: lanes have drained by then.
+const RELAY_ENDS: Duration = Duration::from_millis(500);
+
+/// How often rows past their time are looked for, and how many go in one transaction.
+const RETENTION_EVERY: Duration = Duration::from_mins(1);
+const RETENTION_ROWS: u32 = 5_000;
+
+/// One consumer group's work: what it reads, what it decides and whom it calls.
+///
+/// ```no_run
+/// # use std::sync::Arc;
+/// # use orderflow_runtime::{Handler, Service, Topics, kafka::Connection, store::sqlite::SqliteStore};
+/// # async fn run(handler: impl Handler, store: SqliteStore) -> Result<(), orderflow_runtime::ServiceError> {
+/// let topics = Topics { reads: vec!["visits".into()], writes: vec!["counts".into()] };
+/// let service = Service::new("counting", topics, handler);
+/// service.run(Connection::to("localhost:9092"), store, std::future::pending()).await
+/// # }
+/// ```
+pub struct Service<H> {
+    group: Arc<str>,
+    topics: Topics,
+    handler: H,
+    callers: Callers,
+    settings: Settings,
+    observer: Arc<dyn Observer>,
+}
+
+impl<H: Handler> Service<H> {
+    /// A service of consumer group `group`.
+    #[must_use]
+    pub fn new(group: &str, topics: Topics, handler: H) -> Self {
+        Self {
+            group: group.into(),
+            topics,
+            handler,
+            callers: Callers::none(),
+            settings: Settings::default(),
+            observer: Arc::new(Logging),
+        }
+    }
+
+    /// The same, with its effects made by these callers.
+    #[must_use]
+    pub fn callers(mut self, callers: Callers) -> Self {
+        self.callers = callers;
+        self
+    }
+
+    /// The same under other settings.
+    #[must_use]
+    pub fn settings(mut self, settings: Settings) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// The same, heard by another observer.
+    #[must_use]
+    pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observer = observer;
+        self
+    }
+
+    /// Consumes until `shutdown` resolves, then drains, leaves the group and returns.
+    ///
+    /// Call it within a multi-threaded tokio runtime.
+    ///
+    /// # Errors
+    /// See [`ServiceError`]: each says what its operator does next.
+    pub async fn run<S: Store>(
+        self,
+        connection: Connection,
+        store: S,
+        shutdown: impl Future<Output = ()> + Send,
+    ) -> Result<(), ServiceError> {
+        self.settings.check()?;
+        if let Some(name) = connection.forbidden_property() {
+            return Err(ServiceError::Configuration(format!(
+                "{name} is not yours to set: a guarantee rests on it"
+            )));
+        }
+        let (end, ending) = watch::channel(false);
+        let prepared = self.prepare(&connection, store, ending).await?;
+        let shared = Arc::clone(&prepared.1.shared);
+        let retention = tokio::spawn(retain(shared.store.clone(), shared.settings.clone()));
+        let ended = consume(prepared.0, prepared.1, (end, shutdown)).await;
+        retention.abort();
+        let stopping = tokio::task::spawn_blocking(move || shared.relay.stop(RELAY_ENDS));
+        let _stopped = stopping.await;
+        ended
+    }
+
+    /// Looks at the cluster, makes the database this group's, and starts the producer.
+    async fn prepare<S: Store>(
+        self,
+        connection: &Connection,
+        store: S,
+        shutdown: watch::Receiver<bool>,
+    ) -> Result<(Client, Setup<H, S>), ServiceError> {
+        let sources = Topology::sources(&self.group, &self.topics);
+        let counts = look_up(
+            connection.clone(),
+            self.settings.clone(),
+            sources.clone(),
+            self.topics.writes.clone(),
+        );
+        let counts = counts.await?;
+        let identity = store.prepare(&self.group, &counts).await?;
+        let client = consumer::client(connection, &self.settings, (&self.group, &identity))?;
+        let relay = Relay::start(
+            connection,
+            &self.settings,
+            Arc::clone(&self.group),
+            Arc::clone(&self.observer),
+        )?;
+        let (notices, heard) = mpsc::channel();
+        let shared = Arc::new(Shared {
+            topology: Topology::new(&self.group, sources, &counts),
+            handler: self.handler,
+            store,
+            settings: self.settings,
+            observer: self.observer,
+            relay,
+            flood: FloodGauge::default(),
+            positions: GroupPositions::default(),
+            buffered: Buffered::default(),
+            notices,
+        });
+        let runtime = tokio::runtime::Handle::current();
+        Ok((
+            client,
+            Setup {
+                shared,
+                callers: self.callers,
+                identity,
+                notices: heard,
+                shutdown,
+                runtime,
+            },
+        ))
+    }
+}
+
+impl<H> std::fmt::Debug for Service<H> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Service")
+            .field("group", &self.group)
+            .field("topics", &self.topics)
+            .finish_non_exhaustive()
+    }
+}
+
+impl From<RelayError> for ServiceError {
+    fn from(error: RelayError) -> Self {
+        Self::Configuration(error.to_string())
+    }
+}
+
+type Client = BaseConsumer<consumer::Context>;
+
+/// Runs the consumer thread until it ends by itself or `shutdown` resolves.
+async fn consume<H: Handler, S: Store>(
+    client: Client,
+    setup: Setup<H, S>,
+    (end, shutdown): (watch::Sender<bool>, impl Future<Output = ()> + Send),
+) -> Result<(), ServiceError> {
+    let (ended, mut waiting) = tokio::sync::oneshot::channel();
+    let thread = std::thread::Builder::new().name("consumer".to_owned()).spawn(move || {
+        let _nobody_waits = ended.send(Edge::new(client, setup).run());
+    });
+    thread.map_err(|error| ServiceError::Client(format!("no thread for the consumer: {error}")))?;
+    let died = |_| ServiceError::Client("the consumer thread died; a defect".to_owned());
+    tokio::select! {
+        ended = &mut waiting => return ended.map_err(died)?,
+        () = shutdown => end.send_replace(true),
+    };
+    waiting.await.map_err(died)?
+}
+
+/// Partition counts of everything the group reads and writes, after looking whether all of it is there and fits.
+async fn look_up(
+    connection: Connection,
+    settings: Settings,
+    sources: Vec<Source>,
+    writes: Vec<Arc<str>>,
+) -> Result<Vec<TopicCount>, ServiceError> {
+    let looked = tokio::task::spawn_blocking(move || {
+        let found = partitions(&connection, &settings)?;
+        count(&found, &sources, &writes)
+    });
+    looked
+        .await
+        .map_err(|error| ServiceError::Client(format!("looking at the topics: {error}")))?
+}
+
+fn partitions(connection: &Connection, settings: &Settings) -> Result<BTreeMap<String, i32>, ServiceError> {
+    let unused = crate::store::Identity {
+        instance: String::new(),
+        exclusive: false,
+        location: String::new(),
+        fresh: true,
+    };
+    let client = consumer::client(connection, settings, ("orderflow-looks-at-topics", &unused))?;
+    let brokers = &connection.brokers;
+    let metadata = first_metadata(&client, brokers)?;
+    let counted = metadata.topics().iter().filter(|topic| topic.error().is_none());
+    let counted = counted.map(|topic| {
+        (
+            topic.name().to_owned(),
+            i32::try_from(topic.partitions().len()).unwrap_or(0),
+        )
+    });
+    Ok(counted.collect())
+}
+
+/// Asks for a little at a time, so that a refusal of our credentials is noticed and told as what it is.
+fn first_metadata<C>(client: &BaseConsumer<C>, brokers: &str) -> Result<Metadata, ServiceError>
+where
+    C: ConsumerContext + Refusing,
+{
+    let until = Instant::now() + FIRST_ANSWER;
+    loop {
+        let error = match client.fetch_metadata(None, Duration::from_secs(2)) {
+            Ok(metadata) => return Ok(metadata),
+            Err(error) => error,
+        };
+        let brokers = brokers.to_owned();
+        if let Some(why) = client.context().refused() {
+            return Err(ServiceError::Denied { brokers, why });
+        }
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::ClusterAuthorizationFailed) {
+            return Err(ServiceError::Denied {
+                brokers,
+                why: error.to_string(),
+            });
+        }
+        // Serves the client's own events: a refusal of credentials is told through them.
+        let _none = client.poll(Duration::from_millis(10));
+        if Instant::now() >= until {
+            return Err(ServiceError::Unreachable {
+                brokers,
+                why: error.to_string(),
+            });
+        }
+    }
+}
+
+/// A client context that knows whether the cluster refused our credentials.
+pub(crate) trait Refusing {
+    /// What the cluster said.
+    fn refused(&self) -> Option<String>;
+}
+
+fn count(
+    found: &BTreeMap<String, i32>,
+    sources: &[Source],
+    writes: &[Arc<str>],
+) -> Result<Vec<TopicCount>, ServiceError> {
+    let read = sources.iter().map(|source| &source.topic);
+    let letters = sources
+        .iter()
+        .filter(|source| !source.redrive)
+        .map(|source| &source.dead_letters);
+    let mut counts = Vec::new();
+    for topic in read.chain(letters).chain(writes) {
+        let Some(partitions) = found.get(&**topic).copied() else {
+            return Err(ServiceError::Topics(format!("topic {topic} does not exist")));
+        };
+        counts.push(TopicCount {
+            topic: Arc::clone(topic),
+            partitions,
+        });
+    }
+    let lanes = counts.first().map_or(0, |first| first.partitions);
+    let lane_bound = counts.len() - writes.len();
+    match counts[..lane_bound].iter().find(|count| count.partitions != lanes) {
+        None => Ok(counts),
+        Some(other) => Err(ServiceError::Topics(format!(
+            "{} has {lanes} partitions and {} has {}: what one group reads must have one partition count, or a key's \
+             records would be spread over lanes",
+            counts[0].topic, other.topic, other.partitions
+        ))),
+    }
+}
+
+/// Deletes what is past its time, a little at a time, for as long as the service runs.
+async fn retain<S: Store>(store: S, settings: Settings) {
+    let age = |age: Duration| wall_clock() - i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
+    loop {
+        tokio::time::sleep(RETENTION_EVERY).await;
+        let retention = Retention {
+            inbox_horizon: age(settings.inbox_retention),
+            outbox_before: age(settings.outbox_retention),
+            limit: RETENTION_ROWS,
+        };
+        match store.retain(retention).await {
+            Ok(0) => {}
+            Ok(rows) => tracing::info!(rows, "deleted rows past their time"),
+            Err(StoreError::Unavailable(why)) => tracing::warn!(why, "retention waits for the database"),
+            Err(error) => tracing::error!(%error, "retention"),
+        }
+    }
+}

@@ -28,7 +28,7 @@ struct Backlog {
     /// Sequence of the first row, or of the next one to come.
     first: Sequence,
     rows: VecDeque<Slot>,
-    /// How many rows, from the first on, the current client was given.
+    /// How many rows, from the first on, the current client was given or has no need of.
     given: usize,
 }
 
@@ -119,7 +119,8 @@ impl Ledger {
 
     /// The client is gone: every lane starts again at its first unacknowledged fact.
     ///
-    /// Facts acknowledged behind it are offered once more too: a run without gaps is what keeps first copies in order.
+    /// What is acknowledged behind it is not repeated: it is in Kafka before anything that the next client adds, so first
+    /// copies stay in order. A fact of which this is not known is never passed over.
     pub(super) fn restart(&mut self) {
         for backlog in self.lanes.iter_mut().flatten() {
             backlog.given = 0;
@@ -150,7 +151,10 @@ impl Backlog {
         let from = self.given;
         let length = (self.rows.len() - from).min(RUN);
         for n in 0..length {
-            take(&self.rows[from + n].row)?;
+            let slot = &self.rows[from + n];
+            if !slot.acknowledged {
+                take(&slot.row)?;
+            }
             self.given += 1;
             crash_points(n, length);
         }

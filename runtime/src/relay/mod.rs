@@ -2,8 +2,8 @@
 //!
 //! One thread owns the client and the ledger of what is not acknowledged yet. A lane hands over its rows in sequence
 //! order and reads off how far Kafka has them. What an unlucky client leaves behind is published again by the next one,
-//! every lane from its first unacknowledged fact on: each client sends a run without gaps, so the first copies of a
-//! lane's facts stand in order however often a client is replaced.
+//! every lane from its first unacknowledged fact on: a client passes over no fact that is not known to be in Kafka, so
+//! the first copies of a lane's facts stand in order however often a client is replaced.
 //!
 //! ```text
 //! lane ──submit──> ledger ──in order──> librdkafka ──> Kafka

@@ -1,0 +1,210 @@
+//! A broker that does not.
+
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+
+use super::*;
+
+const DELAY: Duration = Duration::from_millis(150);
+
+/// Five batches in a row, so that several requests are on the wire when one fails.
+fn submit_in_parts(lane: &LaneRelay, from: Sequence) {
+    for part in 0..5 {
+        let first = from + part * 200;
+        lane.submit(facts(first..=first + 199));
+        std::thread::sleep(Duration::from_millis(8));
+    }
+}
+
+#[test]
+fn errors_that_pass_are_waited_out() {
+    use RDKafkaRespErr as E;
+    let bench = Bench::new();
+    let lane = bench.relay.open(0, 1);
+    let errors = [
+        E::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS,
+        E::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
+        E::RD_KAFKA_RESP_ERR__TRANSPORT,
+        E::RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT,
+    ];
+    bench
+        .broker
+        .fail_requests(RDKafkaApiKey::Produce, &errors)
+        .expect("told");
+    submit_in_parts(&lane, 1);
+    wait_for(&lane, 1_000);
+    assert_complete(&bench.published(), 0, 1..=1_000);
+    assert_eq!(bench.heard.republishing(), [""; 0], "librdkafka's own retries do");
+}
+
+#[test]
+fn a_broker_away_loses_nothing() {
+    let bench = Bench::new();
+    let lane = bench.relay.open(0, 1);
+    submit_in_parts(&lane, 1);
+    bench.broker.down().expect("down");
+    submit_in_parts(&lane, 1_001);
+    std::thread::sleep(Duration::from_millis(500));
+    assert!(lane.in_flight() >= 1_000, "{}", lane.in_flight());
+    bench.broker.up().expect("up");
+    wait_for(&lane, 2_000);
+    assert_complete(&bench.published(), 0, 1..=2_000);
+}
+
+#[test]
+fn a_failed_client_is_replaced_and_first_copies_stay_in_order() {
+    let bench = Bench::new();
+    let lanes: Vec<_> = (0..3).map(|lane| bench.relay.open(lane, 1)).collect();
+    let refused = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH; 2];
+    for lane in &lanes {
+        submit_in_parts(lane, 1);
+    }
+    bench
+        .broker
+        .fail_requests(RDKafkaApiKey::Produce, &refused)
+        .expect("told");
+    for lane in &lanes {
+        submit_in_parts(lane, 1_001);
+    }
+    for lane in &lanes {
+        wait_for(lane, 2_000);
+    }
+    let records = bench.published();
+    for lane in 0..3 {
+        assert_complete(&records, lane, 1..=2_000);
+    }
+    assert!(!bench.heard.republishing().is_empty(), "the client was replaced");
+    assert_eq!(*bench.relay.failure().borrow(), None);
+}
+
+#[test]
+fn without_acknowledgements_the_client_is_replaced() {
+    let stall = Duration::from_millis(400);
+    let bench = Bench::with(Timing { stall, ..TIMING }, &Settings::default());
+    let lane = bench.relay.open(0, 1);
+    lane.submit(facts(1..=10));
+    wait_for(&lane, 10);
+    bench.broker.delay(stall * 5).expect("told");
+    lane.submit(facts(11..=1_000));
+    wait_until("replaced", || !bench.heard.republishing().is_empty());
+    bench.broker.delay(Duration::ZERO).expect("told");
+    wait_for(&lane, 1_000);
+    assert_complete(&bench.published(), 0, 1..=1_000);
+}
+
+#[test]
+fn a_fenced_lane_is_held_back_and_the_others_go_on() {
+    let bench = Bench::new();
+    let (fenced, other) = (bench.relay.open(0, 1), bench.relay.open(1, 1));
+    for lane in [&fenced, &other] {
+        lane.submit(facts(1..=4));
+        wait_for(lane, 4);
+    }
+    bench.broker.delay(DELAY).expect("told");
+    fenced.submit(facts(5..=20_000));
+    other.submit(facts(5..=2_000));
+    std::thread::sleep(DELAY / 3);
+    fenced.fenced();
+    wait_until("replaced", || !bench.heard.republishing().is_empty());
+    bench.broker.delay(Duration::ZERO).expect("told");
+    wait_for(&other, 2_000);
+    let records = bench.published();
+    assert_complete(&records, 1, 1..=2_000);
+    let late: usize = first_copies(&records, 0).values().map(Vec::len).sum();
+    assert!(late < 20_000, "all of a fenced lane went out");
+}
+
+#[test]
+fn a_fenced_lane_with_nothing_under_way_disturbs_nobody() {
+    let bench = Bench::new();
+    let (fenced, other) = (bench.relay.open(0, 1), bench.relay.open(1, 1));
+    fenced.submit(facts(1..=100));
+    wait_for(&fenced, 100);
+    fenced.fenced();
+    other.submit(facts(1..=100));
+    wait_for(&other, 100);
+    assert_eq!(bench.heard.republishing(), [""; 0]);
+}
+
+#[test]
+fn stopping_keeps_its_deadline_without_a_broker() {
+    let bench = Bench::new();
+    let lane = bench.relay.open(0, 1);
+    lane.submit(facts(1..=10));
+    wait_for(&lane, 10);
+    bench.broker.down().expect("down");
+    lane.submit(facts(11..=20_000));
+    std::thread::sleep(Duration::from_millis(300));
+    let (deadline, began) = (Duration::from_secs(2), Instant::now());
+    bench.relay.stop(deadline);
+    let took = began.elapsed();
+    assert!(took >= deadline / 2, "it waits for the broker: {took:?}");
+    assert!(took <= deadline + Duration::from_millis(100), "{took:?}");
+}
+
+#[test]
+fn a_missing_right_ends_publishing_with_a_sentence() {
+    let bench = Bench::new();
+    let lane = bench.relay.open(0, 1);
+    let refused = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED];
+    bench
+        .broker
+        .fail_requests(RDKafkaApiKey::Produce, &refused)
+        .expect("told");
+    lane.submit(
+        facts(4..=4)
+            .into_iter()
+            .map(|row| OutboxRow { sequence: 1, ..row })
+            .collect(),
+    );
+    assert_eq!(
+        failure(&bench),
+        "fact 1 of lane 0 is refused by facts/0: TopicAuthorizationFailed (Broker: Topic authorization failed); \
+         allow this client to write to the topic"
+    );
+}
+
+#[test]
+fn a_record_too_large_ends_publishing_and_is_not_skipped() {
+    let bench = Bench::new();
+    let lane = bench.relay.open(0, 1);
+    let huge = OutboxRow {
+        value: Some(vec![0; 2 << 20]),
+        ..fact(2)
+    };
+    lane.submit(vec![fact(1), huge, fact(3)]);
+    let failure = failure(&bench);
+    assert!(
+        failure.starts_with("fact 2 of lane 0 is refused by facts/2"),
+        "{failure}"
+    );
+    assert!(failure.contains("max.message.bytes"), "{failure}");
+    std::thread::sleep(Duration::from_millis(100));
+    assert!(lane.acknowledged() < 2);
+    assert!(
+        bench
+            .published()
+            .iter()
+            .all(|record| record.number("orderflow-seq") == 1)
+    );
+}
+
+#[test]
+fn a_partition_that_is_not_there_ends_publishing() {
+    let bench = Bench::new();
+    let lane = bench.relay.open(0, 1);
+    lane.submit(facts(1..=4));
+    wait_for(&lane, 4);
+    let nowhere = OutboxRow {
+        partition: PARTITIONS,
+        ..fact(5)
+    };
+    lane.submit(vec![nowhere]);
+    assert!(failure(&bench).contains("fact 5 of lane 0 is refused by facts/4"));
+}
+
+fn failure(bench: &Bench) -> String {
+    let failure = bench.relay.failure();
+    wait_until("failed", || failure.borrow().is_some());
+    let sentence = failure.borrow().clone();
+    sentence.expect("set")
+}

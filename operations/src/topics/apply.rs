@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::client::{self, Listener, REQUEST};
 use super::cluster::addresses;
-use super::error::Error;
+use super::error::{Error, Heard};
 use super::plan::{Action, Plan, Step};
 
 /// How long brokers may take to learn of new topics and elect their leaders.
@@ -40,11 +40,10 @@ pub fn apply(connection: &Connection, plan: &Plan) -> Result<Vec<Outcome>, Error
     if !refusals.is_empty() {
         return Err(Error::Refused(refusals));
     }
-    let (admin, listener) = client::admin(connection)?;
     let cluster = Link {
         connection,
-        admin,
-        listener,
+        brokers: addresses(&client::metadata(connection, &client::reader(connection, &[])?)?),
+        admin: client::admin(connection)?,
     };
     let mut outcomes = cluster.create(&plan.with(Action::Create).collect::<Vec<_>>())?;
     outcomes.extend(cluster.change(&plan.with(Action::Change).collect::<Vec<_>>())?);
@@ -62,8 +61,8 @@ pub fn apply(connection: &Connection, plan: &Plan) -> Result<Vec<Outcome>, Error
 
 struct Link<'a> {
     connection: &'a Connection,
+    brokers: Vec<String>,
     admin: AdminClient<Listener>,
-    listener: Listener,
 }
 
 impl Link<'_> {
@@ -76,7 +75,7 @@ impl Link<'_> {
             .operation_timeout(Some(REQUEST))
             .request_timeout(Some(REQUEST));
         let results = client::wait(self.admin.create_topics(&topics, &options))
-            .map_err(|error| client::answer(self.connection, &self.listener, "creating topics", &error))?;
+            .map_err(|error| client::answer(self.connection, Heard(None), "creating topics", &error))?;
         let outcomes = results.into_iter().map(|result| match result {
             Ok(topic) | Err((topic, RDKafkaErrorCode::TopicAlreadyExists)) => Outcome::of(topic, Action::Create, None),
             Err((topic, code)) => Outcome::of(topic, Action::Create, Some(code)),
@@ -91,7 +90,7 @@ impl Link<'_> {
         let alterations: Vec<_> = steps.iter().map(|step| alteration(step)).collect();
         let options = AdminOptions::new().request_timeout(Some(REQUEST));
         let results = client::wait(self.admin.alter_configs(&alterations, &options))
-            .map_err(|error| client::answer(self.connection, &self.listener, "changing topics", &error))?;
+            .map_err(|error| client::answer(self.connection, Heard(None), "changing topics", &error))?;
         let outcomes = steps
             .iter()
             .zip(results)
@@ -101,9 +100,8 @@ impl Link<'_> {
 
     fn await_visible(&self, made: &[&Step]) -> Result<(), Error> {
         let deadline = Instant::now() + VISIBLE;
-        let brokers = addresses(&client::metadata(self.admin.inner(), self.connection, &self.listener)?);
-        for broker in brokers {
-            while let Some(lacks) = self.lacking(&broker, made)? {
+        for broker in &self.brokers {
+            while let Some(lacks) = self.lacking(broker, made)? {
                 if Instant::now() > deadline {
                     let last = format!("{broker} lacks {lacks}");
                     return Err(Error::NotVisible {
@@ -124,7 +122,7 @@ impl Link<'_> {
             brokers: broker.to_owned(),
             properties: self.connection.properties.clone(),
         };
-        let (reader, _) = client::reader(&alone, &[])?;
+        let reader = client::reader(&alone, &[])?;
         let Ok(metadata) = reader.fetch_metadata(None, REQUEST) else {
             return Ok(Some("an answer".to_owned()));
         };

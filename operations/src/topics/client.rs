@@ -10,7 +10,7 @@ use orderflow_runtime::kafka::Connection;
 use rdkafka::admin::AdminClient;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{BaseConsumer, ConsumerContext};
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::metadata::Metadata;
 
@@ -19,9 +19,9 @@ use super::error::{Error, Heard};
 /// How long a broker may take to answer one request.
 pub(super) const REQUEST: Duration = Duration::from_secs(10);
 
-/// Keeps the last error that librdkafka reported outside of any call.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Listener(Arc<Mutex<Option<String>>>);
+/// Keeps the last failure of a connection, which librdkafka reports outside of any call.
+#[derive(Debug, Default)]
+pub(super) struct Listener(Mutex<Option<String>>);
 
 impl Listener {
     pub(super) fn heard(&self) -> Heard {
@@ -32,54 +32,54 @@ impl Listener {
 impl ClientContext for Listener {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         tracing::debug!(target: "librdkafka", ?level, facility, "{message}");
+        if facility == "FAIL" {
+            let said = message.split_once("]: ").map_or(message, |(_thread, said)| said);
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(said.to_owned());
+        }
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        // It only repeats that each of the others was reported.
-        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
-            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
-        }
+        tracing::debug!(target: "librdkafka", "{error}: {reason}");
     }
 }
 
 impl ConsumerContext for Listener {}
 
-/// A client that changes topics, and what it heard.
-pub(super) fn admin(connection: &Connection) -> Result<(AdminClient<Listener>, Listener), Error> {
-    let listener = Listener::default();
-    let client = connection
-        .client(&[])
-        .create_with_context(listener.clone())
-        .map_err(|error| configuration(&error))?;
-    Ok((client, listener))
+/// A client that changes topics. It tells nothing of its connections: ask a [`reader`] first whether the cluster is there.
+pub(super) fn admin(connection: &Connection) -> Result<AdminClient<Listener>, Error> {
+    let config = connection.client(&[]);
+    config
+        .create_with_context(Listener::default())
+        .map_err(|error| configuration(&error))
 }
 
-/// A client that reads without a group, and what it heard.
-pub(super) fn reader(
-    connection: &Connection,
-    defaults: &[(&str, &str)],
-) -> Result<(BaseConsumer<Listener>, Listener), Error> {
-    let listener = Listener::default();
+/// A client that reads without a group.
+pub(super) fn reader(connection: &Connection, defaults: &[(&str, &str)]) -> Result<BaseConsumer<Listener>, Error> {
     let config = connection.client(defaults);
-    let client = config
-        .create_with_context(listener.clone())
-        .map_err(|error| configuration(&error))?;
-    Ok((client, listener))
+    config
+        .create_with_context(Listener::default())
+        .map_err(|error| configuration(&error))
 }
 
 /// All topics and brokers, or the sentence for a cluster that is not there.
-pub(super) fn metadata<C: ClientContext>(
-    client: &rdkafka::client::Client<C>,
-    connection: &Connection,
-    listener: &Listener,
-) -> Result<Metadata, Error> {
-    client
-        .fetch_metadata(None, REQUEST)
-        .map_err(|error| answer(connection, listener, "asking for the topics", &error))
+pub(super) fn metadata(connection: &Connection, reader: &BaseConsumer<Listener>) -> Result<Metadata, Error> {
+    reader.fetch_metadata(None, REQUEST).map_err(|error| {
+        // What a client has to say is said only to who polls it.
+        for _ in 0..MOST_SAID {
+            if reader.context().heard().0.is_some() {
+                break;
+            }
+            drop(reader.poll(Duration::from_millis(10)));
+        }
+        answer(connection, reader.context().heard(), "asking for the topics", &error)
+    })
 }
 
-/// Tells a cluster that is not there from one that says no.
-pub(super) fn answer(connection: &Connection, listener: &Listener, what: &str, error: &KafkaError) -> Error {
+/// Lines that a client may say before the one that tells why it failed.
+const MOST_SAID: usize = 50;
+
+/// Tells a cluster that is not there from one that says no. `heard` is what the client said by itself.
+pub(super) fn answer(connection: &Connection, heard: Heard, what: &str, error: &KafkaError) -> Error {
     let code = match error {
         KafkaError::AdminOp(code) => Some(*code),
         other => other.rdkafka_error_code(),
@@ -92,10 +92,7 @@ pub(super) fn answer(connection: &Connection, listener: &Listener, what: &str, e
         _ => Error::Unreachable {
             brokers: connection.brokers.clone(),
             seconds: REQUEST.as_secs(),
-            cause: match listener.heard() {
-                Heard(None) => Heard(Some(error.to_string())),
-                heard => heard,
-            },
+            cause: Heard(heard.0.or_else(|| Some(error.to_string()))),
         },
     }
 }

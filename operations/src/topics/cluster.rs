@@ -3,14 +3,12 @@
 use std::collections::BTreeMap;
 
 use orderflow_runtime::kafka::Connection;
-use rdkafka::admin::{
-    AdminClient, AdminOptions, ConfigResource, ConfigSource, OwnedResourceSpecifier, ResourceSpecifier,
-};
+use rdkafka::admin::{AdminOptions, ConfigResource, ConfigSource, OwnedResourceSpecifier, ResourceSpecifier};
 use rdkafka::metadata::{Metadata, MetadataTopic};
 
-use super::client::{self, Listener, REQUEST};
+use super::client::{self, REQUEST};
 use super::declared::Declaration;
-use super::error::Error;
+use super::error::{Error, Heard};
 
 /// The brokers, and those of the declared topics that exist.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -47,12 +45,11 @@ impl Cluster {
     /// # Errors
     /// [`Error::Unreachable`], [`Error::Configuration`], or [`Error::Broker`] when a topic may not be looked at.
     pub fn read(connection: &Connection, declaration: &Declaration) -> Result<Self, Error> {
-        let (admin, listener) = client::admin(connection)?;
-        let metadata = client::metadata(admin.inner(), connection, &listener)?;
+        let metadata = client::metadata(connection, &client::reader(connection, &[])?)?;
         let declared = |topic: &&MetadataTopic| declaration.topics.iter().any(|wanted| wanted.name == topic.name());
         let found: Vec<_> = metadata.topics().iter().filter(declared).collect();
         let names: Vec<_> = found.iter().map(|topic| topic.name()).collect();
-        let mut configs = configurations(&admin, connection, &listener, &names)?;
+        let mut configs = configurations(connection, &names)?;
         let topics = found.iter().map(|topic| {
             let config = configs.remove(topic.name()).unwrap_or_default();
             (topic.name().to_owned(), existing(topic, config))
@@ -91,9 +88,7 @@ fn count(number: usize) -> i32 {
 }
 
 fn configurations(
-    admin: &AdminClient<Listener>,
     connection: &Connection,
-    listener: &Listener,
     names: &[&str],
 ) -> Result<BTreeMap<String, BTreeMap<String, ConfigValue>>, Error> {
     if names.is_empty() {
@@ -102,8 +97,8 @@ fn configurations(
     let wanted: Vec<_> = names.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
     let options = AdminOptions::new().request_timeout(Some(REQUEST));
     let what = "asking for the configuration of the topics";
-    let answers = client::wait(admin.describe_configs(&wanted, &options))
-        .map_err(|error| client::answer(connection, listener, what, &error))?;
+    let answers = client::wait(client::admin(connection)?.describe_configs(&wanted, &options))
+        .map_err(|error| client::answer(connection, Heard(None), what, &error))?;
     let refused = |code: rdkafka::types::RDKafkaErrorCode| Error::Broker {
         what: what.into(),
         code: code.to_string(),

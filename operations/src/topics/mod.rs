@@ -17,6 +17,7 @@ mod cluster;
 mod declared;
 mod error;
 mod plan;
+pub mod tail;
 
 pub use apply::{Outcome, apply};
 pub use cluster::{Cluster, ConfigValue, ExistingTopic};

@@ -19,7 +19,7 @@ use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use thiserror::Error;
 
 use crate::kafka::Connection;
-use crate::settings::Settings;
+use crate::settings::{Cluster, Settings};
 
 /// librdkafka's handle of the broker, for faults that [`EmbeddedBroker`] has no method for.
 pub type Cluster = MockCluster<'static, DefaultProducerContext>;
@@ -126,7 +126,7 @@ impl EmbeddedBroker {
     #[must_use]
     pub fn settings(settings: Settings) -> Settings {
         Settings {
-            static_membership: false,
+            cluster: Cluster::Embedded,
             session_timeout: SESSION,
             drain: settings.drain.min(SESSION / 2),
             ..settings

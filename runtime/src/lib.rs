@@ -14,6 +14,7 @@ pub mod handler;
 pub mod kafka;
 mod lane;
 mod letters;
+mod limits;
 pub mod observer;
 pub mod partitioner;
 mod pipeline;

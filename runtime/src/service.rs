@@ -15,11 +15,12 @@ use crate::error::ServiceError;
 use crate::flood::FloodGauge;
 use crate::handler::Handler;
 use crate::kafka::Connection;
+use crate::limits;
 use crate::observer::{Logging, Observer};
 use crate::relay::{Relay, RelayError};
-use crate::settings::Settings;
-use crate::shared::{Buffered, GroupPositions, Shared, wall_clock};
-use crate::store::{Retention, Store, StoreError, TopicCount};
+use crate::settings::{Cluster, Settings};
+use crate::shared::{Buffered, GroupPositions, Shared};
+use crate::store::{Store, TopicCount};
 use crate::topology::{Source, Topics, Topology};
 
 /// How long the cluster has to answer when a service starts.
@@ -27,10 +28,6 @@ const FIRST_ANSWER: Duration = Duration::from_secs(10);
 
 /// How long the relay may wait for acknowledgements when everything else has ended: lanes have drained by then.
 const RELAY_ENDS: Duration = Duration::from_millis(500);
-
-/// How often rows past their time are looked for, and how many go in one transaction.
-const RETENTION_EVERY: Duration = Duration::from_mins(1);
-const RETENTION_ROWS: u32 = 5_000;
 
 /// One consumer group's work: what it reads, what it decides and whom it calls.
 ///
@@ -108,9 +105,7 @@ impl<H: Handler> Service<H> {
         let (end, ending) = watch::channel(false);
         let prepared = self.prepare(&connection, store, ending).await?;
         let shared = Arc::clone(&prepared.1.shared);
-        let retention = tokio::spawn(retain(shared.store.clone(), shared.settings.clone()));
         let ended = consume(prepared.0, prepared.1, (end, shutdown)).await;
-        retention.abort();
         let stopping = tokio::task::spawn_blocking(move || shared.relay.stop(RELAY_ENDS));
         let _stopped = stopping.await;
         ended
@@ -131,6 +126,9 @@ impl<H: Handler> Service<H> {
             self.topics.writes.clone(),
         );
         let counts = counts.await?;
+        if self.settings.cluster == Cluster::Kafka {
+            limits::check(connection, &sources, self.settings.dense).await?;
+        }
         let identity = store.prepare(&self.group, &counts).await?;
         let client = consumer::client(connection, &self.settings, (&self.group, &identity))?;
         let relay = Relay::start(
@@ -306,24 +304,5 @@ fn count(
              records would be spread over lanes",
             counts[0].topic, other.topic, other.partitions
         ))),
-    }
-}
-
-/// Deletes what is past its time, a little at a time, for as long as the service runs.
-async fn retain<S: Store>(store: S, settings: Settings) {
-    let age = |age: Duration| wall_clock() - i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
-    loop {
-        tokio::time::sleep(RETENTION_EVERY).await;
-        let retention = Retention {
-            inbox_horizon: age(settings.inbox_retention),
-            outbox_before: age(settings.outbox_retention),
-            limit: RETENTION_ROWS,
-        };
-        match store.retain(retention).await {
-            Ok(0) => {}
-            Ok(rows) => tracing::info!(rows, "deleted rows past their time"),
-            Err(StoreError::Unavailable(why)) => tracing::warn!(why, "retention waits for the database"),
-            Err(error) => tracing::error!(%error, "retention"),
-        }
     }
 }

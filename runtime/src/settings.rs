@@ -47,8 +47,17 @@ pub struct Settings {
     pub compression: String,
     /// How long the producer waits for a batch to fill.
     pub linger: Duration,
-    /// Gives each fenced start a fixed member identity, the database's own. Off on brokers that know no static members.
-    pub static_membership: bool,
+    /// What kind of broker it runs on.
+    pub cluster: Cluster,
+}
+
+/// What a broker can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cluster {
+    /// All of it.
+    Kafka,
+    /// librdkafka's broker in a process: it knows no static members and describes no topics.
+    Embedded,
 }
 
 /// Where a partition never seen before starts.
@@ -82,7 +91,7 @@ impl Default for Settings {
             adopt_database: false,
             compression: "lz4".to_owned(),
             linger: Duration::from_millis(2),
-            static_membership: true,
+            cluster: Cluster::Kafka,
         }
     }
 }

@@ -264,9 +264,13 @@ impl<H: Handler, S: Store> Edge<H, S> {
         if idle.count() > 0 {
             self.consumer.pause(&idle).map_err(|error| client("pausing", &error))?;
         }
+        self.positions.clear();
         for (claim, positions) in claims {
+            let lane = claim.at.owner.lane;
+            self.positions
+                .extend((0..).zip(positions).map(|(source, at)| ((source, lane), *at)));
             let hold = self.start(claim.clone(), positions.clone())?;
-            self.lanes.insert(claim.at.owner.lane, hold);
+            self.lanes.insert(lane, hold);
         }
         let numbers: Vec<_> = self.lanes.keys().copied().collect();
         self.with.shared.observer.assigned(&numbers);

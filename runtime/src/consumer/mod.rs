@@ -4,6 +4,7 @@ mod assignment;
 mod checks;
 mod context;
 mod hold;
+mod retention;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, mpsc};
@@ -21,7 +22,7 @@ use crate::error::{Halt, ServiceError};
 use crate::handler::Handler;
 use crate::kafka::Connection;
 use crate::record::{Fetched, NextOffset};
-use crate::settings::{FETCH_BYTES, Settings};
+use crate::settings::{Cluster, FETCH_BYTES, Settings};
 use crate::shared::{Again, Notice, Shared};
 use crate::store::{Identity, Lane, Store};
 
@@ -65,6 +66,8 @@ pub(crate) struct Edge<H, S> {
     agains: u32,
     resubscribed: bool,
     told: Instant,
+    retained: Instant,
+    positions: retention::Positions,
     full_since: Option<Instant>,
     paused: bool,
     /// Why publishing cannot go on, once it cannot.
@@ -100,7 +103,7 @@ pub(crate) fn client(
         .set("enable.partition.eof", "true")
         .set("isolation.level", "read_committed")
         .set("auto.offset.reset", "error");
-    if identity.exclusive && settings.static_membership {
+    if identity.exclusive && settings.cluster == Cluster::Kafka {
         config.set("group.instance.id", &identity.instance);
     }
     config
@@ -119,6 +122,8 @@ impl<H: Handler, S: Store> Edge<H, S> {
             agains: 0,
             resubscribed: false,
             told: Instant::now(),
+            retained: Instant::now(),
+            positions: retention::Positions::new(),
             full_since: None,
             paused: false,
         }
@@ -185,6 +190,10 @@ impl<H: Handler, S: Store> Edge<H, S> {
         if self.told.elapsed() >= self.with.shared.settings.group_offset_interval {
             self.told = Instant::now();
             self.tell_group(CommitMode::Async);
+        }
+        if self.retained.elapsed() >= retention::EVERY {
+            self.retained = Instant::now();
+            self.retain();
         }
         Ok(())
     }
@@ -320,6 +329,7 @@ impl<H: Handler, S: Store> Edge<H, S> {
         for ((source, lane), next) in positions {
             let topic = &self.with.shared.topology.source(source).topic;
             if self.lanes.contains_key(&lane) {
+                self.positions.insert((source, lane), next);
                 let _known = offsets.add_partition_offset(topic, lane, Offset::Offset(next.get()));
             }
         }

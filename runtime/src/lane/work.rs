@@ -63,14 +63,13 @@ impl<P, H: Handler, S: Store> Lane<P, H, S> {
             Trouble::Store(error) => error.clone(),
         };
         match error {
-            StoreError::Stale { .. } => Ok(Mend::Again),
             StoreError::Refused(why) => Ok(Mend::Halve(why)),
             StoreError::Unavailable(why) => {
                 self.pause(wait, &why).await;
                 Ok(Mend::Again)
             }
             StoreError::Unknown(why) if made => self.resolve(&why, wait).await,
-            StoreError::Unknown(_) => Ok(Mend::Again),
+            StoreError::Stale { .. } | StoreError::Unknown(_) => Ok(Mend::Again),
             StoreError::Fenced { lane } => Err(self.again(Again::Fenced(lane))),
             StoreError::Halt(_) => Err(self.stop(error.into())),
         }

@@ -112,7 +112,9 @@ impl Worker {
             }
         }
         if let Client::Open(session) = self.client.take(Instant::now()) {
+            let t = Instant::now();
             let returned = session.close();
+            eprintln!("END {:?}", t.elapsed());
             self.note(returned).unwrap_or_default();
         }
         drop(alarm);
@@ -244,10 +246,12 @@ impl Worker {
     }
 
     fn acknowledge(&mut self, returned: &Returned) {
-        for (lane, sequence) in returned.acknowledged() {
-            self.ledger.acknowledge(lane, sequence);
+        if returned.acknowledged().next().is_some() {
             self.futile = 0;
             self.progress = Instant::now();
+        }
+        for (lane, sequence) in returned.acknowledged() {
+            self.ledger.acknowledge(lane, sequence);
         }
         let observer = &self.observer;
         if self.ledger.settle(|lane, sequence| observer.published(lane, sequence)) {
@@ -304,7 +308,10 @@ impl Worker {
     fn discard(&mut self, why: &str, pause: Duration) {
         if let Client::Open(session) = self.client.take(Instant::now() + pause) {
             // A fatal error may overtake the refusal it stems from.
-            if let Err(Fault::Refusal(refusal)) = self.note(session.close()) {
+            let t = Instant::now();
+            let r = session.close();
+            eprintln!("CLOSE {:?} {why}", t.elapsed());
+            if let Err(Fault::Refusal(refusal)) = self.note(r) {
                 self.fail_if_permanent(&refusal);
             }
         }

@@ -2,6 +2,7 @@
 
 mod faults;
 mod ledger;
+mod perf;
 mod publishing;
 
 use std::collections::BTreeMap;

@@ -1,0 +1,92 @@
+//! When rows may be forgotten. The inbox horizon never passes a record that is still to be handled, or that record would
+//! be taken for one forgotten (rule 2).
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rdkafka::consumer::Consumer;
+use rdkafka::error::KafkaResult;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use super::Edge;
+use crate::handler::Handler;
+use crate::record::NextOffset;
+use crate::shared::wall_clock;
+use crate::store::{Lane, Retention, Store, StoreError};
+
+/// How often rows past their time are looked for, and how many of a kind go in one transaction: deleting is done rarely
+/// and in pieces, so that no batch waits for it long.
+pub(super) const EVERY: Duration = Duration::from_mins(1);
+const ROWS: u32 = 5_000;
+
+/// How long Kafka has to say where a time lies.
+const ANSWER: Duration = Duration::from_secs(2);
+
+impl<H: Handler, S: Store> Edge<H, S> {
+    /// Deletes what is past its time, in the background.
+    pub(super) fn retain(&self) {
+        let settings = &self.with.shared.settings;
+        let age = |age: Duration| wall_clock() - i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
+        let horizon = age(settings.inbox_retention);
+        let retention = Retention {
+            inbox_horizon: if self.everything_before_is_handled(horizon) {
+                horizon
+            } else {
+                i64::MIN
+            },
+            outbox_before: age(settings.outbox_retention),
+            limit: ROWS,
+        };
+        let store = self.with.shared.store.clone();
+        self.with.runtime.spawn(async move {
+            match store.retain(retention).await {
+                Ok(0) => {}
+                Ok(rows) => tracing::info!(rows, "deleted rows past their time"),
+                Err(StoreError::Unavailable(why)) => tracing::warn!(why, "retention waits for the database"),
+                Err(error) => tracing::error!(%error, "retention"),
+            }
+        });
+    }
+
+    /// Whether every record from before the horizon lies before this group's position, in every partition. A cluster
+    /// that cannot say moves no horizon.
+    fn everything_before_is_handled(&self, horizon: i64) -> bool {
+        let Ok(first_kept) = self.offsets_at(horizon) else {
+            return false;
+        };
+        let mut places = first_kept.into_iter();
+        places.all(|(place, first)| self.positions.get(&place).is_some_and(|at| at.get() >= first))
+    }
+
+    /// The first offset at or after a time, per partition; its end where every record is older.
+    fn offsets_at(&self, time: i64) -> KafkaResult<BTreeMap<(u16, Lane), i64>> {
+        let mut asked = TopicPartitionList::new();
+        for (source, lane) in self.positions.keys() {
+            let topic = &self.with.shared.topology.source(*source).topic;
+            asked.add_partition_offset(topic, *lane, Offset::Offset(time))?;
+        }
+        let answered = self.consumer.offsets_for_times(asked, ANSWER)?;
+        let mut offsets = BTreeMap::new();
+        for element in answered.elements() {
+            element.error()?;
+            let Some(source) = self.with.shared.topology.index_of(element.topic()) else {
+                continue;
+            };
+            let first = match element.offset() {
+                Offset::Offset(first) => first,
+                _ => self.end_of(element.topic(), element.partition())?,
+            };
+            offsets.insert((source, element.partition()), first);
+        }
+        Ok(offsets)
+    }
+
+    fn end_of(&self, topic: &str, partition: i32) -> KafkaResult<i64> {
+        self.consumer
+            .fetch_watermarks(topic, partition, ANSWER)
+            .map(|(_, high)| high)
+    }
+}
+
+/// Durable positions of what this member holds.
+pub(super) type Positions = BTreeMap<(u16, Lane), NextOffset>;

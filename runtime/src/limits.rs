@@ -1,0 +1,146 @@
+//! Whether the topics can hold what will be written to them, asked before anything is: a dead letter that its topic
+//! refuses would stop its lane for ever.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, OwnedResourceSpecifier, ResourceSpecifier};
+use rdkafka::client::DefaultClientContext;
+
+use crate::error::ServiceError;
+use crate::kafka::{self, Connection};
+use crate::settings::DEAD_LETTER_HEADROOM;
+use crate::topology::Source;
+
+/// How long the cluster has to describe its topics.
+const ANSWER: Duration = Duration::from_secs(10);
+
+const SIZE: &str = "max.message.bytes";
+const CLEANUP: &str = "cleanup.policy";
+
+type Described = BTreeMap<String, BTreeMap<String, String>>;
+
+/// Refuses dead-letter and redrive topics that are too small, and topics that forget records this group counts on.
+///
+/// A cluster that does not let this client look is believed, and that is logged.
+///
+/// # Errors
+/// [`ServiceError::Topics`], with what to change.
+pub(crate) async fn check(connection: &Connection, sources: &[Source], dense: bool) -> Result<(), ServiceError> {
+    let admin: AdminClient<DefaultClientContext> = connection
+        .client(&[])
+        .create()
+        .map_err(|error| ServiceError::Configuration(kafka::plain(&error)))?;
+    let topics: Vec<&str> = sources
+        .iter()
+        .flat_map(|source| [&*source.topic, &*source.dead_letters])
+        .collect();
+    match describe(&admin, &topics).await {
+        Ok(described) => judge(&described, sources, dense),
+        Err(why) => {
+            tracing::warn!(why, "the limits of the topics could not be looked at");
+            Ok(())
+        }
+    }
+}
+
+async fn describe(admin: &AdminClient<DefaultClientContext>, topics: &[&str]) -> Result<Described, String> {
+    let asked: Vec<_> = topics.iter().map(|topic| ResourceSpecifier::Topic(topic)).collect();
+    let options = AdminOptions::new().request_timeout(Some(ANSWER));
+    let answered = admin
+        .describe_configs(&asked, &options)
+        .await
+        .map_err(|error| error.to_string())?;
+    let mut described = Described::new();
+    for resource in answered {
+        let resource = resource.map_err(|error| error.to_string())?;
+        if let OwnedResourceSpecifier::Topic(topic) = &resource.specifier {
+            described.insert(topic.clone(), values(&resource));
+        }
+    }
+    Ok(described)
+}
+
+fn values(resource: &ConfigResource) -> BTreeMap<String, String> {
+    let wanted = resource
+        .entries
+        .iter()
+        .filter(|entry| [SIZE, CLEANUP].contains(&entry.name.as_str()));
+    wanted
+        .filter_map(|entry| Some((entry.name.clone(), entry.value.clone()?)))
+        .collect()
+}
+
+fn judge(described: &Described, sources: &[Source], dense: bool) -> Result<(), ServiceError> {
+    let size = |topic: &str| described.get(topic)?.get(SIZE)?.parse::<usize>().ok();
+    for source in sources {
+        let (Some(of_source), Some(of_letters)) = (size(&source.reads_as), size(&source.dead_letters)) else {
+            continue;
+        };
+        let least = of_source + DEAD_LETTER_HEADROOM;
+        let of_redrive = if source.redrive { size(&source.topic) } else { None };
+        for (topic, bytes) in [(&source.dead_letters, Some(of_letters)), (&source.topic, of_redrive)] {
+            if bytes.is_some_and(|bytes| bytes < least) {
+                return Err(ServiceError::Topics(format!(
+                    "{topic} takes records up to {} bytes; a refused record of {} with its reason needs {least}: raise \
+                     its {SIZE}",
+                    bytes.unwrap_or(0),
+                    source.reads_as
+                )));
+            }
+        }
+        let compacted = described.get(&*source.topic).and_then(|values| values.get(CLEANUP));
+        if dense && compacted.is_some_and(|policy| policy.contains("compact")) {
+            return Err(ServiceError::Topics(format!(
+                "{} is compacted: it drops events that were never handled; set its {CLEANUP} to delete",
+                source.topic
+            )));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::topology::{Topics, Topology};
+
+    fn described(letters: &str, policy: &str) -> Described {
+        let topic = |name: &str, size: &str| {
+            let values = [(SIZE, size), (CLEANUP, policy)].map(|(name, value)| (name.to_owned(), value.to_owned()));
+            (name.to_owned(), BTreeMap::from(values))
+        };
+        [
+            topic("orders", "1048588"),
+            topic("orders.g.dlq", letters),
+            topic("orders.g.redrive", "1114124"),
+        ]
+        .into()
+    }
+
+    fn sources() -> Vec<Source> {
+        Topology::sources(
+            "g",
+            &Topics {
+                reads: vec!["orders".into()],
+                writes: vec![],
+            },
+        )
+    }
+
+    #[test]
+    fn letters_need_room_for_their_reason() {
+        assert_eq!(judge(&described("1114124", "delete"), &sources(), true), Ok(()));
+        let refused = judge(&described("1048588", "delete"), &sources(), true).expect_err("too small");
+        assert!(refused.to_string().contains("orders.g.dlq"), "{refused}");
+    }
+
+    #[test]
+    fn a_compacted_topic_is_refused_unless_it_is_declared_sparse() {
+        assert!(judge(&described("1114124", "compact,delete"), &sources(), true).is_err());
+        assert_eq!(
+            judge(&described("1114124", "compact,delete"), &sources(), false),
+            Ok(())
+        );
+    }
+}

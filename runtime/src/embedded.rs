@@ -19,7 +19,7 @@ use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use thiserror::Error;
 
 use crate::kafka::Connection;
-use crate::settings::{Cluster, Settings};
+use crate::settings::{self, Settings};
 
 /// librdkafka's handle of the broker, for faults that [`EmbeddedBroker`] has no method for.
 pub type Cluster = MockCluster<'static, DefaultProducerContext>;
@@ -124,12 +124,12 @@ impl EmbeddedBroker {
 
     /// Settings that fit it: no static membership, a short session and a drain within it.
     #[must_use]
-    pub fn settings(settings: Settings) -> Settings {
+    pub fn settings(said: Settings) -> Settings {
         Settings {
-            cluster: Cluster::Embedded,
+            cluster: settings::Cluster::Embedded,
             session_timeout: SESSION,
-            drain: settings.drain.min(SESSION / 2),
-            ..settings
+            drain: said.drain.min(SESSION / 2),
+            ..said
         }
     }
 

@@ -18,6 +18,7 @@ mod event_type;
 pub mod headers;
 pub mod history;
 pub mod json;
+pub mod registry;
 #[cfg(test)]
 mod samples;
 mod topic;

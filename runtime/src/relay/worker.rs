@@ -112,9 +112,7 @@ impl Worker {
             }
         }
         if let Client::Open(session) = self.client.take(Instant::now()) {
-            let t = Instant::now();
             let returned = session.close();
-            eprintln!("END {:?}", t.elapsed());
             self.note(returned).unwrap_or_default();
         }
         drop(alarm);
@@ -308,10 +306,7 @@ impl Worker {
     fn discard(&mut self, why: &str, pause: Duration) {
         if let Client::Open(session) = self.client.take(Instant::now() + pause) {
             // A fatal error may overtake the refusal it stems from.
-            let t = Instant::now();
-            let r = session.close();
-            eprintln!("CLOSE {:?} {why}", t.elapsed());
-            if let Err(Fault::Refusal(refusal)) = self.note(r) {
+            if let Err(Fault::Refusal(refusal)) = self.note(session.close()) {
                 self.fail_if_permanent(&refusal);
             }
         }

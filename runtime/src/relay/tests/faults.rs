@@ -52,27 +52,35 @@ fn a_broker_away_loses_nothing() {
 
 #[test]
 fn a_failed_client_is_replaced_and_first_copies_stay_in_order() {
+    use RDKafkaRespErr as E;
     let bench = Bench::new();
     let lanes: Vec<_> = (0..3).map(|lane| bench.relay.open(lane, 1)).collect();
-    let refused = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH; 2];
-    for lane in &lanes {
-        submit_in_parts(lane, 1);
-    }
-    bench
-        .broker
-        .fail_requests(RDKafkaApiKey::Produce, &refused)
-        .expect("told");
-    for lane in &lanes {
-        submit_in_parts(lane, 1_001);
-    }
-    for lane in &lanes {
-        wait_for(lane, 2_000);
+    for round in 0..3 {
+        let from = round * 1_000 + 1;
+        // Answered late, so that several requests are on the wire when the third is refused.
+        bench.broker.delay(DELAY / 10).expect("told");
+        let refused = [
+            E::RD_KAFKA_RESP_ERR_NO_ERROR,
+            E::RD_KAFKA_RESP_ERR_NO_ERROR,
+            E::RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH,
+        ];
+        bench
+            .broker
+            .fail_requests(RDKafkaApiKey::Produce, &refused)
+            .expect("told");
+        for lane in &lanes {
+            submit_in_parts(lane, from);
+        }
+        for lane in &lanes {
+            wait_for(lane, from + 999);
+        }
     }
     let records = bench.published();
     for lane in 0..3 {
-        assert_complete(&records, lane, 1..=2_000);
+        assert_complete(&records, lane, 1..=3_000);
     }
-    assert!(!bench.heard.republishing().is_empty(), "the client was replaced");
+    let replaced = bench.heard.republishing();
+    assert!(replaced.len() >= 3, "{replaced:?}");
     assert_eq!(*bench.relay.failure().borrow(), None);
 }
 
@@ -139,6 +147,23 @@ fn stopping_keeps_its_deadline_without_a_broker() {
     let took = began.elapsed();
     assert!(took >= deadline / 2, "it waits for the broker: {took:?}");
     assert!(took <= deadline + Duration::from_millis(100), "{took:?}");
+}
+
+#[test]
+fn a_broker_that_never_was_is_complained_of() {
+    let heard = Arc::new(Heard::default());
+    let observer = Arc::clone(&heard) as Arc<dyn Observer>;
+    // Nothing listens on the port of a broker that has ended.
+    let gone = EmbeddedBroker::start(&[]).expect("a broker").connection();
+    let relay = Relay::start(&gone, &Settings::default(), "group".into(), observer).expect("a relay");
+    let lane = relay.open(0, 1);
+    lane.submit(facts(1..=10));
+    wait_until("complained", || !heard.trouble.lock().expect("not poisoned").is_empty());
+    let (deadline, began) = (Duration::from_millis(800), Instant::now());
+    relay.stop(deadline);
+    assert!(began.elapsed() <= deadline + Duration::from_millis(100));
+    assert_eq!((lane.acknowledged(), lane.in_flight()), (0, 10));
+    assert_eq!(*relay.failure().borrow(), None, "a broker may come back");
 }
 
 #[test]

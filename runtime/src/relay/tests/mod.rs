@@ -2,7 +2,6 @@
 
 mod faults;
 mod ledger;
-mod perf;
 mod publishing;
 
 use std::collections::BTreeMap;
@@ -47,6 +46,7 @@ struct Bench {
 struct Heard {
     republishing: Mutex<Vec<String>>,
     published: Mutex<Vec<(Lane, Sequence)>>,
+    trouble: Mutex<Vec<String>>,
 }
 
 impl Observer for Heard {
@@ -56,6 +56,10 @@ impl Observer for Heard {
 
     fn republishing(&self, why: &str) {
         self.republishing.lock().expect("not poisoned").push(why.to_owned());
+    }
+
+    fn trouble(&self, what: &str) {
+        self.trouble.lock().expect("not poisoned").push(what.to_owned());
     }
 }
 

@@ -1,1 +1,11 @@
 //! What works on orders: each service joins the rules and the runtime in a page.
+//!
+//! A service is a [`Handler`](orderflow_runtime::Handler): what a record means to it, which rows a decision needs, and
+//! what follows. The rules themselves are in `orderflow_domain`, the bytes in `orderflow_schemas`, and how an effect
+//! happens exactly once in `orderflow_runtime`.
+
+mod incoming;
+pub mod inventory;
+mod outgoing;
+#[cfg(test)]
+mod samples;

@@ -1,0 +1,198 @@
+//! Inventory: stock per product, and each order's goods held all together or not at all.
+
+use std::sync::Arc;
+
+use orderflow_domain::order::{Recognised, payload_digest, recognise};
+use orderflow_domain::stock::{OrderRecord, Outcome, Stock, StockError, demand, reserve};
+use orderflow_domain::{
+    Event as Known, InventoryReserved, InventoryUnavailable, Meta, OrderPlaced, ProductId, Reservation, StockAdjusted,
+    StockReceived,
+};
+use orderflow_runtime::{Cause, Decision, Decoded, Entity, Handler, Reason, Record, Refusal, Rows, Wanted};
+use orderflow_schemas::{Contract, Topic, TopicNames};
+
+use crate::{incoming, outgoing};
+
+/// The group this service consumes as.
+pub const GROUP: &str = "inventory";
+
+/// What its facts say they come from.
+pub const SOURCE: &str = "orderflow/inventory";
+
+/// What is remembered of each order, by order id.
+pub const RESERVATION: Entity<OrderRecord> = Entity::new("reservation", 0);
+
+/// Stock of each product, by product id. Orders of every lane meet here, so it is locked after what is an order's own.
+pub const STOCK: Entity<Stock> = Entity::new("stock", 1);
+
+/// The inventory service.
+#[derive(Debug, Clone)]
+pub struct Inventory {
+    names: TopicNames,
+    writes: Arc<str>,
+}
+
+/// What inventory decides on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// An order wants its goods.
+    Placed(OrderPlaced),
+    /// Goods came in.
+    Received(StockReceived),
+    /// The count of a product was corrected.
+    Adjusted(StockAdjusted),
+}
+
+impl Inventory {
+    /// The service on topics of these names.
+    #[must_use]
+    pub fn new(names: TopicNames) -> Self {
+        let writes = names.name(Topic::Inventory).into();
+        Self { names, writes }
+    }
+
+    /// The topics it reads.
+    #[must_use]
+    pub fn reads(&self) -> Vec<Arc<str>> {
+        [Topic::Orders, Topic::Stock]
+            .map(|topic| self.names.name(topic).into())
+            .to_vec()
+    }
+
+    /// The topics its facts go to.
+    #[must_use]
+    pub fn writes(&self) -> Vec<Arc<str>> {
+        vec![Arc::clone(&self.writes)]
+    }
+
+    fn place(&self, cause: &Cause, order: &OrderPlaced, rows: &Rows) -> Result<Decision, Refusal> {
+        let key = order.order_id.to_string();
+        let remembered = rows.get(RESERVATION, &key).map(|record| record.digest);
+        match recognise(remembered, order) {
+            Recognised::New => Ok(self.hold(cause, order, rows, key)),
+            Recognised::Repeated => Ok(Decision::repeat()),
+            Recognised::Different => {
+                let detail = format!("order {key} was placed before with other contents");
+                Err(Refusal::new(Reason::OrderExists, detail).of(cause.id))
+            }
+        }
+    }
+
+    fn hold(&self, cause: &Cause, order: &OrderPlaced, rows: &Rows, key: String) -> Decision {
+        let meta = outgoing::meta(cause, 0, order.order_id, order.meta.event_id, SOURCE);
+        let mut decision = Decision::new();
+        let held = match reserve(&order.items, |product| rows.get(STOCK, product.as_str()).copied()) {
+            Outcome::Reserved { reservations, stocks } => {
+                put_stocks(&mut decision, &reservations, stocks);
+                self.announce(
+                    &mut decision,
+                    cause,
+                    order,
+                    &reserved(meta, order, reservations.clone()),
+                );
+                reservations
+            }
+            Outcome::Unavailable { lines } => {
+                let order_id = order.order_id;
+                self.announce(
+                    &mut decision,
+                    cause,
+                    order,
+                    &InventoryUnavailable { meta, order_id, lines },
+                );
+                Vec::new()
+            }
+        };
+        let digest = payload_digest(order);
+        decision.put(RESERVATION, key, OrderRecord { digest, held });
+        decision
+    }
+
+    fn announce(&self, decision: &mut Decision, cause: &Cause, order: &OrderPlaced, event: &impl Contract) {
+        decision.emit(outgoing::fact(event, &self.writes, outgoing::trace(cause, order)));
+    }
+}
+
+impl Handler for Inventory {
+    type Event = Event;
+
+    fn decode(&self, record: &Record<'_>) -> Result<Decoded<Event>, Refusal> {
+        let event = incoming::read(record, &self.names)?;
+        let id = event.meta().event_id.0;
+        let event = match event {
+            Known::OrderPlaced(order) => {
+                incoming::check_order(&order)?;
+                Event::Placed(order)
+            }
+            Known::StockReceived(received) => {
+                incoming::check_product(&received, &received.product_id)?;
+                Event::Received(received)
+            }
+            Known::StockAdjusted(adjusted) => {
+                incoming::check_product(&adjusted, &adjusted.product_id)?;
+                Event::Adjusted(adjusted)
+            }
+            Known::InventoryReserved(_)
+            | Known::InventoryUnavailable(_)
+            | Known::PaymentProcessed(_)
+            | Known::PaymentFailed(_) => return Ok(Decoded::Skip),
+        };
+        Ok(Decoded::Event { id, event })
+    }
+
+    fn rows(&self, event: &Event, wanted: &mut Wanted<'_>) {
+        match event {
+            Event::Placed(order) => {
+                wanted.row(RESERVATION, &order.order_id.to_string());
+                for line in demand(&order.items) {
+                    wanted.row(STOCK, line.product_id.as_str());
+                }
+            }
+            Event::Received(event) => wanted.row(STOCK, event.product_id.as_str()),
+            Event::Adjusted(event) => wanted.row(STOCK, event.product_id.as_str()),
+        }
+    }
+
+    fn decide(&self, cause: &Cause, event: &Event, rows: &Rows) -> Result<Decision, Refusal> {
+        match event {
+            Event::Placed(order) => self.place(cause, order, rows),
+            Event::Received(event) => move_stock(cause, &event.product_id, rows, |stock| stock.receive(event)),
+            Event::Adjusted(event) => move_stock(cause, &event.product_id, rows, |stock| stock.correct(event)),
+        }
+    }
+}
+
+fn put_stocks(decision: &mut Decision, reservations: &[Reservation], stocks: Vec<Stock>) {
+    for (held, stock) in reservations.iter().zip(stocks) {
+        decision.put(STOCK, held.product_id.as_str(), stock);
+    }
+}
+
+fn reserved(meta: Meta, order: &OrderPlaced, reservations: Vec<Reservation>) -> InventoryReserved {
+    let order_id = order.order_id;
+    InventoryReserved {
+        meta,
+        order_id,
+        reservations,
+    }
+}
+
+/// Applies a movement to a product's stock; a product never heard of begins with none.
+fn move_stock(
+    cause: &Cause,
+    product: &ProductId,
+    rows: &Rows,
+    movement: impl FnOnce(Stock) -> Result<Stock, StockError>,
+) -> Result<Decision, Refusal> {
+    let stock = rows.get(STOCK, product.as_str()).copied().unwrap_or_default();
+    let moved = movement(stock).map_err(|error| {
+        let detail = format!("product {:?}: {error}", product.as_str());
+        Refusal::new(Reason::InvalidOrder, detail).of(cause.id)
+    })?;
+    let mut decision = Decision::new();
+    decision.put(STOCK, product.as_str(), moved);
+    Ok(decision)
+}
+
+#[cfg(test)]
+mod tests;

@@ -7,5 +7,6 @@
 mod incoming;
 pub mod inventory;
 mod outgoing;
+pub mod payment;
 #[cfg(test)]
 mod samples;

@@ -14,6 +14,7 @@
 
 pub mod compatibility;
 mod contract;
+pub mod document;
 mod event_type;
 pub mod headers;
 pub mod history;

@@ -1,1 +1,201 @@
-//! SQLite.
+//! SQLite: one file per group, one process, one writer at a time, one sync for the units of many lanes.
+//!
+//! Opening is in `open` and `lock`, the sharing of a transaction in `writer`, a unit of work in `unit`, the statements of
+//! each table in `tables`. Tools read the same file with [`SqliteReader`] while the service runs.
+
+mod failure;
+mod lock;
+mod open;
+mod reader;
+mod tables;
+mod unit;
+mod writer;
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex as Plain, PoisonError};
+use std::time::SystemTime;
+
+use rusqlite::Connection;
+use tokio::sync::Mutex;
+
+use self::failure::Failure;
+use self::lock::ProcessLock;
+pub use self::open::{OpenError, SqliteOptions};
+pub use self::reader::{InboxCounts, SqliteReader, StateRow, Summary};
+use self::tables::{effects, inbox, lanes, meta, outbox, progress, timers};
+pub use self::tables::{effects::EffectRecord, lanes::LaneRow};
+pub use self::unit::SqliteUnit;
+use self::unit::answer_of;
+use self::writer::{Committer, Writer};
+use crate::store::{
+    Claim, EffectRow, Identity, Lane, OutboxRow, Outcome, Owner, Retention, Sequence, Start, Store, StoreError,
+    TimerRow, TopicCount, Turn,
+};
+
+/// A group's database in a SQLite file.
+#[derive(Debug, Clone)]
+pub struct SqliteStore {
+    shared: Arc<Shared>,
+}
+
+/// What the clones of a store share. Ends in this order: the committer, then the connections, then the lock.
+#[derive(Debug)]
+struct Shared {
+    committer: Committer,
+    /// Sees what is durable and nothing of an open transaction: a fact that is not durable must not be published.
+    reads: Plain<Connection>,
+    writer: Arc<Mutex<Writer>>,
+    sweep: Plain<inbox::Sweep>,
+    path: PathBuf,
+}
+
+impl SqliteStore {
+    /// Opens the database at `path`, or makes it and its folder. No other process can while this store lives.
+    ///
+    /// # Errors
+    /// [`OpenError`], each with what to do about it.
+    pub fn open(path: &Path, options: &SqliteOptions) -> Result<Self, OpenError> {
+        let path = open::make_folder(path)?;
+        let lock = ProcessLock::take(&path)?;
+        let writer = Arc::new(Mutex::new(Writer::open(path.clone(), *options, lock)?));
+        let reads = Plain::new(open::reader(&path)?);
+        let committer = Committer::start(Arc::clone(&writer))?;
+        let shared = Shared {
+            committer,
+            reads,
+            writer,
+            sweep: Plain::default(),
+            path,
+        };
+        Ok(Self {
+            shared: Arc::new(shared),
+        })
+    }
+
+    /// Runs a transaction of no lane's turn, together with the units that are waiting; durable when it returns.
+    ///
+    /// What it does can be done again, so an unknown outcome is the same to the caller as none.
+    async fn transact<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        F: FnOnce(&Connection) -> Result<T, Failure> + Send,
+        T: Send,
+    {
+        let mut writer = Arc::clone(&self.shared.writer).lock_owned().await;
+        writer.open_unit()?;
+        let done = writer.run(work).inspect_err(|_| writer.drop_unit())?;
+        let durable = writer.release_unit()?;
+        self.shared.committer.wake();
+        drop(writer);
+        match answer_of(durable).await {
+            Err(StoreError::Unknown(why)) => Err(StoreError::Unavailable(why)),
+            answer => answer.map(|()| done),
+        }
+    }
+
+    /// Reads what is durable.
+    fn read<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+        let connection = self.shared.reads.lock().unwrap_or_else(PoisonError::into_inner);
+        work(&connection).map_err(|error| failure::meaning(&error, &self.shared.path))
+    }
+
+    fn identity(&self, connection: &Connection) -> Result<Identity, Failure> {
+        Ok(Identity {
+            instance: meta::read(connection)?.instance,
+            exclusive: true,
+            location: format!("sqlite:{}", self.shared.path.display()),
+            fresh: meta::is_fresh(connection)?,
+        })
+    }
+}
+
+impl Store for SqliteStore {
+    type Unit = SqliteUnit;
+
+    async fn prepare(&self, group: &str, topics: &[TopicCount]) -> Result<Identity, StoreError> {
+        self.transact(|connection| {
+            meta::belong_to(connection, group)?;
+            for topic in topics {
+                meta::count_partitions(connection, topic)?;
+            }
+            self.identity(connection)
+        })
+        .await
+    }
+
+    async fn claim(&self, lanes: &[Lane]) -> Result<Vec<Claim>, StoreError> {
+        self.transact(|connection| lanes.iter().map(|lane| claim(connection, *lane)).collect())
+            .await
+    }
+
+    async fn start_at(&self, owner: Owner, starts: &[Start]) -> Result<(), StoreError> {
+        self.transact(|connection| {
+            lanes::check_owner(connection, owner)?;
+            for start in starts {
+                progress::start(connection, owner.lane, start)?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn begin(&self, at: Turn, published: Sequence) -> Result<SqliteUnit, StoreError> {
+        let writer = Arc::clone(&self.shared.writer).lock_owned().await;
+        SqliteUnit::begin(writer, Arc::clone(&self.shared), at, published)
+    }
+
+    async fn resolve(&self, at: Turn) -> Result<Outcome, StoreError> {
+        let mut writer = self.shared.writer.lock().await;
+        // The unit may be in the open group: it is not over before that has ended.
+        writer.end_group();
+        writer.run(|connection| lanes::resolve(connection, at))
+    }
+
+    async fn outbox(&self, lane: Lane, after: Sequence, limit: usize) -> Result<Vec<OutboxRow>, StoreError> {
+        let mut rows = Vec::new();
+        self.read(|connection| {
+            outbox::after(connection, lane, (after, limit), |row| {
+                rows.push(row);
+                ControlFlow::Continue(())
+            })
+        })?;
+        Ok(rows)
+    }
+
+    async fn effects(&self, lane: Lane, limit: usize) -> Result<Vec<EffectRow>, StoreError> {
+        self.read(|connection| effects::open(connection, lane, limit))
+    }
+
+    async fn timers(&self, lane: Lane, limit: usize) -> Result<Vec<TimerRow>, StoreError> {
+        self.read(|connection| timers::of_lane(connection, lane, limit))
+    }
+
+    async fn retain(&self, retention: Retention) -> Result<u64, StoreError> {
+        let most = usize::try_from(retention.limit).unwrap_or(usize::MAX);
+        self.transact(|connection| {
+            let horizon = meta::raise_horizon(connection, retention.inbox_horizon)?;
+            let mut sweep = self.shared.sweep.lock().unwrap_or_else(PoisonError::into_inner);
+            let events = inbox::forget(connection, &mut sweep, (horizon, most))?;
+            let facts = outbox::forget(connection, retention.outbox_before, most)?;
+            Ok(events + facts)
+        })
+        .await
+    }
+}
+
+fn claim(connection: &Connection, lane: Lane) -> Result<Claim, Failure> {
+    let row = lanes::claim(connection, lane)?;
+    Ok(Claim {
+        at: row.at,
+        next_sequence: row.next_sequence,
+        published: row.published,
+        progress: progress::of_lane(connection, lane)?,
+        flood: row.flood,
+    })
+}
+
+/// Milliseconds of wall clock since 1970-01-01 UTC.
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,82 @@
+//! What the database is: whose, which, and since when.
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use crate::store::TopicCount;
+use crate::store::sqlite::failure::Failure;
+
+/// Whose database it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::store::sqlite) struct Meta {
+    pub(in crate::store::sqlite) instance: String,
+    pub(in crate::store::sqlite) group: Option<String>,
+    pub(in crate::store::sqlite) created_at: i64,
+    pub(in crate::store::sqlite) inbox_horizon: i64,
+}
+
+pub(in crate::store::sqlite) fn read(connection: &Connection) -> rusqlite::Result<Meta> {
+    let sql = "SELECT instance, group_name, created_at, inbox_horizon FROM meta";
+    connection.prepare_cached(sql)?.query_row([], |row| {
+        Ok(Meta {
+            instance: row.get(0)?,
+            group: row.get(1)?,
+            created_at: row.get(2)?,
+            inbox_horizon: row.get(3)?,
+        })
+    })
+}
+
+/// Makes the database the group's unless it is another's.
+pub(in crate::store::sqlite) fn belong_to(connection: &Connection, group: &str) -> Result<(), Failure> {
+    connection.execute("UPDATE meta SET group_name = ?1 WHERE group_name IS NULL", [group])?;
+    match read(connection)?.group {
+        Some(held) if held == group => Ok(()),
+        held => Err(Failure::halt(format!(
+            "the database belongs to group {:?}, not to {group:?}; each group has a database of its own: give another path",
+            held.unwrap_or_default()
+        ))),
+    }
+}
+
+/// Records a partition count, or compares it with the one recorded.
+pub(in crate::store::sqlite) fn count_partitions(connection: &Connection, count: &TopicCount) -> Result<(), Failure> {
+    let sql = "INSERT INTO topics (topic, partition_count) VALUES (?1, ?2) ON CONFLICT (topic) DO NOTHING";
+    connection
+        .prepare_cached(sql)?
+        .execute(params![count.topic, count.partitions])?;
+    let sql = "SELECT partition_count FROM topics WHERE topic = ?1";
+    let recorded: i32 = connection
+        .prepare_cached(sql)?
+        .query_row([&count.topic], |row| row.get(0))?;
+    if recorded == count.partitions {
+        return Ok(());
+    }
+    Err(Failure::halt(format!(
+        "topic {} has {} partitions, and the database was filled when it had {recorded}: a key's records would be on two \
+         partitions; stop producing, read and publish to the end, then migrate",
+        count.topic, count.partitions
+    )))
+}
+
+pub(in crate::store::sqlite) fn topics(connection: &Connection) -> rusqlite::Result<Vec<TopicCount>> {
+    let mut statement = connection.prepare_cached("SELECT topic, partition_count FROM topics ORDER BY topic")?;
+    let rows = statement.query_map([], |row| {
+        Ok(TopicCount {
+            topic: row.get(0)?,
+            partitions: row.get(1)?,
+        })
+    })?;
+    rows.collect()
+}
+
+/// Whether no unit was ever committed.
+pub(in crate::store::sqlite) fn is_fresh(connection: &Connection) -> rusqlite::Result<bool> {
+    let turned = connection.query_row("SELECT 1 FROM lanes WHERE turn > 0 LIMIT 1", [], |_| Ok(()));
+    Ok(turned.optional()?.is_none())
+}
+
+/// The horizon only ever rises.
+pub(in crate::store::sqlite) fn raise_horizon(connection: &Connection, horizon: i64) -> rusqlite::Result<i64> {
+    let sql = "UPDATE meta SET inbox_horizon = max(inbox_horizon, ?1) RETURNING inbox_horizon";
+    connection.query_row(sql, [horizon], |row| row.get(0))
+}

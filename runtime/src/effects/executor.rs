@@ -30,7 +30,8 @@ pub struct Executor {
     stopped: bool,
 }
 
-/// Shortest time between two reloads: what is left in the database may be of a kind for which there is no room yet.
+/// How long a reload that brought nothing is not repeated: what is left in the database is then of a kind for which there
+/// is no room yet.
 const RELOAD_INTERVAL: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
@@ -82,12 +83,14 @@ impl Executor {
 
     /// Takes the lane's effects as its database has them now; those it knows already it leaves as they are.
     pub fn reload(&mut self, effects: Vec<EffectRow>) {
-        self.reload_after = Instant::now() + RELOAD_INTERVAL;
         self.queues.iter_mut().for_each(Queue::reloading);
-        let perhaps_more = effects.len() >= self.capacity();
+        let (known, loaded) = (self.held.len(), effects.len());
         self.add(effects);
-        if perhaps_more {
+        if loaded >= self.capacity() {
             self.queues.iter_mut().for_each(Queue::spill);
+        }
+        if loaded > 0 && self.held.len() == known {
+            self.reload_after = Instant::now() + RELOAD_INTERVAL;
         }
     }
 

@@ -242,7 +242,6 @@ async fn what_finds_no_room_is_left_to_the_database_until_there_is() {
     let mut executor = Executor::open(3, callers(&caller, settings), vec![]);
     executor.add((0..6).map(effect));
     assert_eq!((executor.held(), executor.needs_reload()), (4, false));
-    tokio::time::sleep(RELOAD_INTERVAL).await;
     answer_of(executor.next().await);
     assert!(!executor.needs_reload(), "three are held still");
     answer_of(executor.next().await);
@@ -253,6 +252,32 @@ async fn what_finds_no_room_is_left_to_the_database_until_there_is() {
         answer_of(executor.next().await);
     }
     assert_eq!((executor.held(), caller.calls()), (0, 6));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reload_that_brings_nothing_is_not_repeated_at_once() {
+    let caller = Arc::new(Scripted::default());
+    let settings = EffectSettings {
+        held: 2,
+        ..EffectSettings::default()
+    };
+    let mut executor = Executor::open(3, callers(&caller, settings), vec![]);
+    executor.add((0..3).map(effect));
+    for _ in 0..2 {
+        answer_of(executor.next().await);
+    }
+    assert!(executor.needs_reload());
+    let asked = |n| EffectRow {
+        state: EffectState::Unknown,
+        due: START + 600_000,
+        ..effect(n)
+    };
+    executor.reload((4..8).map(asked).collect());
+    assert!(executor.needs_reload(), "what is to be asked about filled the page");
+    executor.reload((4..8).map(asked).collect());
+    assert!(!executor.needs_reload(), "and nothing came of it");
+    tokio::time::sleep(RELOAD_INTERVAL).await;
+    assert!(executor.needs_reload());
 }
 
 #[tokio::test(start_paused = true)]

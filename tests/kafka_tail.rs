@@ -8,7 +8,7 @@ use orderflow_domain::{Meta, ProductId, StockReceived, Timestamp};
 use orderflow_operations::topics::Error;
 use orderflow_operations::topics::tail::{Next, Options, Start, Tail, TailRecord};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
-use support::cluster::{brokers, connection, create_topic};
+use support::cluster::{self, Sent, brokers, connection, create_topic};
 use support::process::stdout_of;
 use support::tools::kafka_tool;
 use support::unique;
@@ -18,29 +18,26 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// A topic with `count` receipts of stock, keys `p0`, `p1` … in turn, on the partitions of the contract.
 fn topic_with(partitions: i32, count: i64) -> String {
     let topic = unique("tail");
-    create_topic(&brokers(), &topic, partitions, &[]);
+    // The records bear a time long past, at which retention would delete them.
+    create_topic(&brokers(), &topic, partitions, &[("retention.ms", "-1")]);
     for number in 0..count {
         produce(&topic, &format!("p{}", number % 5), number, 1_700_000_000_000 + number);
     }
     topic
 }
 
-fn producer() -> BaseProducer {
-    connection()
-        .client(&[("partitioner", "murmur2_random"), ("acks", "all")])
-        .create()
-        .expect("a producer")
-}
-
 fn produce(topic: &str, key: &str, quantity: i64, millis: i64) {
-    let producer = producer();
     let value = receipt(key, quantity);
-    let record = BaseRecord::to(topic).key(key).payload(&value).timestamp(millis);
-    producer
-        .send(record)
-        .map_err(|(error, _)| error)
-        .expect("the queue has room");
-    producer.flush(LIMIT).expect("the record is acknowledged");
+    let millis = Some(millis);
+    cluster::produce(
+        &brokers(),
+        topic,
+        [Sent {
+            key,
+            value: &value,
+            millis,
+        }],
+    );
 }
 
 fn receipt(product: &str, quantity: i64) -> Vec<u8> {
@@ -89,7 +86,7 @@ fn all(options: Options) -> Vec<TailRecord> {
 fn records_come_decoded_and_in_order_and_end_where_the_topic_ended() {
     let topic = topic_with(3, 20);
     let found = all(options(&topic, Start::Beginning));
-    assert_eq!(found.len(), 20);
+    assert_eq!(found.len(), 20, "{found:?}");
     assert!(
         found.is_sorted_by_key(|record| (record.partition, record.offset)),
         "{found:?}"

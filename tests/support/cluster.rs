@@ -1,12 +1,15 @@
 //! The cluster that all tests share: topics, records and watermarks, by a client of the tests' own.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use orderflow_runtime::kafka::Connection;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-use rdkafka::client::DefaultClientContext;
+use rdkafka::client::{ClientContext, DefaultClientContext};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::message::OwnedMessage;
+use rdkafka::error::KafkaError;
+use rdkafka::message::{DeliveryResult, OwnedMessage};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
 use rdkafka::{Offset, TopicPartitionList};
 
 /// How long a request to the broker may take before the test gives up.
@@ -44,6 +47,54 @@ pub(crate) fn create_topic(brokers: &str, name: &str, partitions: i32, settings:
     super::wait_until("the topic's leaders", REQUEST, || {
         partition_count(brokers, name) == Some(partitions)
     });
+}
+
+/// Writes records to their keys' partitions (`murmur2`), one after the other, and waits for all acknowledgements.
+///
+/// # Panics
+/// When one is not acknowledged.
+pub(crate) fn produce<'a>(brokers: &str, topic: &str, records: impl IntoIterator<Item = Sent<'a>>) {
+    let failed = Failed::default();
+    let producer: BaseProducer<Failed> = Connection::to(brokers)
+        .client(&[("enable.idempotence", "true"), ("partitioner", "murmur2_random")])
+        .create_with_context(failed.clone())
+        .expect("a producer is configured");
+    for Sent { key, value, millis } in records {
+        let record = BaseRecord::to(topic).key(key).payload(value);
+        let record = millis.into_iter().fold(record, BaseRecord::timestamp);
+        producer
+            .send(record)
+            .map_err(|(error, _)| error)
+            .expect("the queue has room");
+    }
+    producer.flush(REQUEST).expect("every record is answered");
+    let failed = failed.0.lock().expect("no panic while it was held");
+    assert!(failed.is_empty(), "not acknowledged: {failed:?}");
+}
+
+/// A record to [`produce`].
+#[derive(Debug)]
+pub(crate) struct Sent<'a> {
+    pub(crate) key: &'a str,
+    pub(crate) value: &'a [u8],
+    /// Its timestamp; now, when there is none.
+    pub(crate) millis: Option<i64>,
+}
+
+/// The errors of records that were not acknowledged.
+#[derive(Clone, Default)]
+struct Failed(Arc<Mutex<Vec<KafkaError>>>);
+
+impl ClientContext for Failed {}
+
+impl ProducerContext for Failed {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        if let Err((error, _)) = result {
+            self.0.lock().expect("no panic while it was held").push(error.clone());
+        }
+    }
 }
 
 /// The number of partitions with a leader, if the topic exists.

@@ -1,0 +1,13 @@
+//! The command line as its users see it: what it prints, where, and how it ends.
+
+#[path = "cli/behaviour.rs"]
+mod behaviour;
+
+/// Each file under `tests/cli/` holds commands with everything they print; `TRYCMD=overwrite` writes them anew.
+#[test]
+fn commands_print_what_is_written_down() {
+    trycmd::TestCases::new()
+        .env("ORDERFLOW_TEST_TRYCMD", "1")
+        .case("tests/cli/*.trycmd")
+        .case("docs/command-line.md");
+}

@@ -1,0 +1,262 @@
+//! What snapshots cannot show: streams, speed, environment, files.
+
+use std::io::Read as _;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// The program in an empty folder and without any variable of ours.
+fn orderflow(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_orderflow"));
+    let ours = std::env::vars().filter(|(name, _)| name.starts_with("ORDERFLOW_"));
+    ours.for_each(|(name, _)| {
+        command.env_remove(name);
+    });
+    command.current_dir(folder).args(arguments).stdin(Stdio::null());
+    command
+}
+
+fn folder() -> TempDir {
+    TempDir::new().expect("a folder for the test")
+}
+
+fn run(command: &mut Command) -> Output {
+    command.output().expect("the program starts")
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).expect("text")
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).expect("text")
+}
+
+/// What `config show --json` says about a key: its value and where it comes from.
+fn setting(output: &Output, key: &str) -> (String, String) {
+    let envelope: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON on stdout");
+    let items = envelope["items"].as_array().expect("a list");
+    let item = items.iter().find(|item| item["key"] == key).expect("the key is listed");
+    let text = |field: &str| item[field].as_str().expect("a text").to_owned();
+    (text("value"), text("origin"))
+}
+
+#[test]
+fn a_flag_beats_a_variable_beats_the_file_beats_the_default() {
+    let folder = folder();
+    let show = ["config", "show", "--json"];
+    let asked = |command: &mut Command| setting(&run(command), "brokers");
+    assert_eq!(
+        asked(&mut orderflow(folder.path(), &show)),
+        pair("localhost:9092", "default")
+    );
+
+    std::fs::write(folder.path().join("orderflow.toml"), "# ours\nbrokers = 'file:1'\n").expect("written");
+    assert_eq!(
+        asked(&mut orderflow(folder.path(), &show)),
+        pair("file:1", "file orderflow.toml:2:1")
+    );
+
+    let mut with_variable = orderflow(folder.path(), &show);
+    with_variable.env("ORDERFLOW_BROKERS", "variable:2");
+    assert_eq!(
+        asked(&mut with_variable),
+        pair("variable:2", "environment ORDERFLOW_BROKERS")
+    );
+
+    with_variable.args(["--brokers", "flag:3"]);
+    assert_eq!(asked(&mut with_variable), pair("flag:3", "flag --brokers"));
+}
+
+fn pair(value: &str, origin: &str) -> (String, String) {
+    (value.to_owned(), origin.to_owned())
+}
+
+#[test]
+fn a_secret_is_read_from_its_file_and_never_printed() {
+    let folder = folder();
+    let secret = folder.path().join("password");
+    std::fs::write(&secret, "hunter2\n").expect("written");
+    let mut command = orderflow(folder.path(), &["config", "show", "--origin"]);
+    command.env("ORDERFLOW_KAFKA_SASL_PASSWORD_FILE", &secret);
+    let output = run(&mut command);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let line = stdout(&output)
+        .lines()
+        .find(|line| line.starts_with("kafka.sasl.password"))
+        .map(str::to_owned);
+    assert!(line.expect("the property is shown").contains("********"));
+    assert!(!stdout(&output).contains("hunter2") && !stderr(&output).contains("hunter2"));
+}
+
+#[test]
+fn a_secret_that_librdkafka_refuses_is_not_printed_either() {
+    let folder = folder();
+    let mut command = orderflow(folder.path(), &["config", "show"]);
+    command.env("ORDERFLOW_KAFKA_SSL_KEY_PASSWORDS", "hunter2");
+    let output = run(&mut command);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(!stderr(&output).contains("hunter2"), "{}", stderr(&output));
+}
+
+#[test]
+fn what_is_reserved_for_tests_is_left_alone() {
+    let folder = folder();
+    let mut command = orderflow(folder.path(), &["config", "show"]);
+    assert!(run(command.env("ORDERFLOW_TEST_ANYTHING", "1")).status.success());
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    let folder = folder();
+    let mut child = orderflow(folder.path(), &["completions", "zsh"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    drop(child.stdout.take());
+    let status = child.wait().expect("it ends");
+    let mut said = String::new();
+    child
+        .stderr
+        .take()
+        .expect("piped")
+        .read_to_string(&mut said)
+        .expect("text");
+    assert_eq!((status.code(), said.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn a_full_disk_is_a_failure() {
+    let folder = folder();
+    let full = std::fs::File::options()
+        .write(true)
+        .open("/dev/full")
+        .expect("Linux has it");
+    let output = run(orderflow(folder.path(), &["explain"]).stdout(full));
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stderr(&output).starts_with("error[output-failed]"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
+fn colour_is_for_terminals_or_for_who_asks() {
+    let folder = folder();
+    let coloured = |command: &mut Command| stderr(&run(command)).contains('\u{1b}');
+    let wrong = ["explain", "nothing"];
+    assert!(!coloured(&mut orderflow(folder.path(), &wrong)));
+    assert!(coloured(orderflow(folder.path(), &wrong).arg("--color=always")));
+    assert!(coloured(orderflow(folder.path(), &wrong).env("FORCE_COLOR", "1")));
+    assert!(!coloured(
+        orderflow(folder.path(), &wrong)
+            .env("FORCE_COLOR", "1")
+            .env("NO_COLOR", "1")
+    ));
+}
+
+#[test]
+fn a_failure_is_one_json_object_for_a_program() {
+    let folder = folder();
+    let output = run(&mut orderflow(
+        folder.path(),
+        &["config", "show", "--json", "--brokers", "nowhere:x"],
+    ));
+    let problem: serde_json::Value = serde_json::from_slice(&output.stderr).expect("JSON on stderr");
+    assert_eq!(problem["type"], "/problems/config-invalid");
+    assert_eq!(
+        (problem["exit_code"].as_i64(), output.status.code()),
+        (Some(2), Some(2))
+    );
+    assert!(output.stdout.is_empty());
+}
+
+#[test]
+fn every_manual_page_is_written() {
+    let folder = folder();
+    let output = run(&mut orderflow(folder.path(), &["man", "--dir", "pages"]));
+    assert!(output.status.success(), "{}", stderr(&output));
+    for page in [
+        "orderflow.1",
+        "orderflow-topics.1",
+        "orderflow-topics-plan.1",
+        "orderflow-config-show.1",
+    ] {
+        let text = std::fs::read_to_string(folder.path().join("pages").join(page)).expect("the page is there");
+        assert!(text.contains(".SH SYNOPSIS"), "{page}");
+    }
+}
+
+#[test]
+fn completions_know_the_commands() {
+    let folder = folder();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let output = run(&mut orderflow(folder.path(), &["completions", shell]));
+        assert!(
+            output.status.success() && stdout(&output).contains("completions"),
+            "{shell}"
+        );
+    }
+}
+
+#[test]
+fn help_comes_at_once() {
+    /// The release build takes a tenth of it; this one is not optimised, and the machine may be busy.
+    const AT_MOST: Duration = Duration::from_millis(60);
+    let folder = folder();
+    let fastest = (0..20).map(|_| {
+        let start = Instant::now();
+        assert!(run(&mut orderflow(folder.path(), &["--help"])).status.success());
+        start.elapsed()
+    });
+    let fastest = fastest.min().expect("twenty runs");
+    assert!(fastest < AT_MOST, "{fastest:?}");
+}
+
+#[test]
+fn every_example_of_every_help_is_understood() {
+    let folder = folder();
+    let examples = examples(folder.path(), &[]);
+    assert!(examples.len() >= 12, "{examples:?}");
+    for example in examples {
+        let words: Vec<_> = example
+            .split(['|', '>'])
+            .next()
+            .unwrap_or_default()
+            .split_whitespace()
+            .skip(1)
+            .collect();
+        let output = run(orderflow(folder.path(), &words).arg("--help"));
+        assert!(output.status.success(), "{example}: {}", stderr(&output));
+    }
+}
+
+/// The lines behind `$` of a command's help and of those below it.
+fn examples(folder: &Path, command: &[&str]) -> Vec<String> {
+    let output = run(orderflow(folder, command).arg("--help"));
+    let help = stdout(&output);
+    let own = help
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("$ ").map(str::to_owned));
+    let mut all: Vec<_> = own.collect();
+    for below in subcommands(&help) {
+        all.extend(examples(folder, &[command, &[below]].concat()));
+    }
+    all
+}
+
+fn subcommands(help: &str) -> Vec<&str> {
+    let listed = help
+        .lines()
+        .skip_while(|line| *line != "Commands:")
+        .skip(1)
+        .take_while(|line| !line.is_empty());
+    listed
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|name| *name != "help")
+        .collect()
+}

@@ -6,6 +6,7 @@
 
 mod incoming;
 pub mod inventory;
+pub mod kept;
 mod outgoing;
 pub mod payment;
 #[cfg(test)]

@@ -30,6 +30,12 @@ impl<T> Entity<T> {
         }
     }
 
+    /// Its name in the database: for tools that read it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        self.name
+    }
+
     pub(crate) const fn rank(self) -> Rank {
         Rank {
             rank: self.rank,

@@ -235,6 +235,24 @@ fn every_example_of_every_help_is_understood() {
     }
 }
 
+#[test]
+fn every_setting_is_documented_with_its_default() {
+    let folder = folder();
+    let output = run(&mut orderflow(folder.path(), &["config", "show", "--json"]));
+    let envelope: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON on stdout");
+    let document = include_str!("../../docs/command-line.md");
+    for item in envelope["items"].as_array().expect("a list") {
+        let text = |field: &str| item[field].as_str().expect("a text");
+        let default = if text("value").is_empty() {
+            String::new()
+        } else {
+            format!(" `{}`", text("value"))
+        };
+        let row = format!("| `{}` |{default} | {} |", text("key"), text("about"));
+        assert!(document.contains(&row), "docs/command-line.md lacks: {row}");
+    }
+}
+
 /// The lines behind `$` of a command's help and of those below it.
 fn examples(folder: &Path, command: &[&str]) -> Vec<String> {
     let output = run(orderflow(folder, command).arg("--help"));

@@ -1,0 +1,70 @@
+//! From what was said to what is done: each command resolves its settings and calls one library.
+
+mod config;
+mod explain;
+mod failures;
+mod shell;
+mod topics;
+
+use clap::CommandFactory as _;
+
+use crate::args::{Cli, Command, ConfigCommand, Flags, GlobalArgs, TopicsCommand};
+use crate::config::{Said, Settings};
+use crate::exit::Exit;
+use crate::logging::Talk;
+use crate::output::{Output, envelope, print};
+use crate::report::{Failure, Outcome};
+use crate::slug::Slug;
+use crate::version::Version;
+
+/// Runs what was asked for.
+pub(crate) fn run(cli: Cli) -> Outcome {
+    let output = Output::new(cli.global.json, cli.global.quiet > 0);
+    if cli.version {
+        return version(output);
+    }
+    let Some(command) = cli.command else {
+        return Err(Failure::new(Slug::Usage, "no command was given")
+            .hint("orderflow --help")
+            .into());
+    };
+    let global = &cli.global;
+    match command {
+        Command::Topics(args) => match args.command {
+            TopicsCommand::Plan(args) => topics::plan(&args, global, output),
+            TopicsCommand::Apply(args) => topics::apply(&args, global, output),
+        },
+        Command::Config(args) => match args.command {
+            ConfigCommand::Show(args) => config::show(&args, global, output),
+        },
+        Command::Explain(args) => explain::run(&args, output),
+        Command::Completions(args) => shell::completions(&args),
+        Command::Man(args) => shell::man(&args, output),
+    }
+}
+
+fn version(output: Output) -> Outcome {
+    let version = Version::current();
+    if output.is_json() {
+        envelope("version", &[version])?;
+    } else {
+        print(&version.text())?;
+    }
+    Ok(Exit::Done)
+}
+
+/// The settings in force, with colour and logs set up by them.
+///
+/// # Errors
+/// Whatever is wrong with the configuration.
+fn prepare(global: &GlobalArgs, command: &impl Flags, talk: Talk) -> Result<Settings, Failure> {
+    let settings = Settings::resolve(&Said::gather(global, command)?)?;
+    crate::colour::choose(settings.color);
+    settings.log.start(talk, global.steps());
+    Ok(settings)
+}
+
+/// The whole command, for what describes it.
+fn tree() -> clap::Command {
+    Cli::command()
+}

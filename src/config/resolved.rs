@@ -1,0 +1,100 @@
+//! What will be done: every setting with its type, checked once.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::ColorChoice;
+use orderflow_operations::topics::Sizing;
+use orderflow_runtime::kafka::Connection;
+use orderflow_schemas::TopicNames;
+
+use super::said::{Said, Value};
+use super::{kafka, runtime, topics};
+use crate::logging::{Format, Log};
+use crate::report::Failure;
+use crate::slug::Slug;
+
+/// The settings of a run.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    /// The cluster and how to speak to it.
+    pub(crate) connection: Connection,
+    /// The folder of databases, ledgers and lock files.
+    #[expect(dead_code, reason = "the daemons read it")]
+    pub(crate) data_dir: PathBuf,
+    /// Whether to colour.
+    pub(crate) color: ColorChoice,
+    /// What is logged, and how.
+    pub(crate) log: Log,
+    /// What the topics are called.
+    pub(crate) topics: TopicNames,
+    /// How large topics are made.
+    pub(crate) sizing: Sizing,
+    /// Every bound of the runtime.
+    #[expect(dead_code, reason = "the daemons read it")]
+    pub(crate) runtime: orderflow_runtime::Settings,
+    /// The file of a service's database, `{service}` standing for its name.
+    database: String,
+}
+
+impl Settings {
+    /// Gives every value its type.
+    ///
+    /// # Errors
+    /// The first value that does not parse or is out of its bounds, with where it was said.
+    pub(crate) fn resolve(said: &Said) -> Result<Self, Failure> {
+        let data_dir = PathBuf::from(&said.value("data_dir")?.text);
+        let database = sqlite_path(said.value("database")?)?.replace("{data_dir}", &data_dir.to_string_lossy());
+        let color = parse(said, "color", ColorChoice::from_str)?;
+        let format = parse(said, "log.format", Format::from_str)?;
+        let level = parse(said, "log.level", crate::logging::level)?;
+        Ok(Self {
+            connection: kafka::connection(said)?,
+            data_dir,
+            color,
+            log: Log { format, level },
+            topics: topics::names(said)?,
+            sizing: topics::sizing(said)?,
+            runtime: runtime::settings(said)?,
+            database,
+        })
+    }
+
+    /// The file of a service's database.
+    #[expect(dead_code, reason = "the daemons read it")]
+    pub(crate) fn database(&self, service: &str) -> PathBuf {
+        PathBuf::from(self.database.replace("{service}", service))
+    }
+
+    /// Whether every service has a file of its own.
+    #[expect(dead_code, reason = "the daemons read it")]
+    pub(crate) fn database_per_service(&self) -> bool {
+        self.database.contains("{service}")
+    }
+}
+
+/// A setting's value read by `read`, whose error is a sentence.
+pub(super) fn parse<T>(said: &Said, key: &str, read: impl Fn(&str) -> Result<T, String>) -> Result<T, Failure> {
+    let value = said.value(key)?;
+    read(&value.text).map_err(|why| value.invalid(key, &why))
+}
+
+fn sqlite_path(value: &Value) -> Result<&str, Failure> {
+    match value.text.split_once(':') {
+        Some(("sqlite", path)) if !path.is_empty() => Ok(path),
+        Some(("postgres" | "postgresql", _)) => Err(postgres()),
+        _ => Err(value.invalid(
+            "database",
+            &format!("{:?} is not a database; write it as sqlite:PATH", value.text),
+        )),
+    }
+}
+
+/// The address is not repeated: there may be a password in it.
+fn postgres() -> Failure {
+    Failure::new(
+        Slug::DatabaseUnsupported,
+        "PostgreSQL comes with the next release; this one keeps its state in SQLite",
+    )
+    .hint("--database sqlite:PATH")
+}

@@ -1,0 +1,141 @@
+//! The `[runtime]` table, typed.
+
+use std::time::Duration;
+
+use orderflow_runtime::settings::{Settings, StartAt};
+
+use super::resolved::parse;
+use super::said::Said;
+use crate::report::Failure;
+use crate::units;
+
+/// The runtime's settings, each checked for itself and with those it depends on.
+///
+/// # Errors
+/// A value that does not parse, or does not go together with another.
+pub(super) fn settings(said: &Said) -> Result<Settings, Failure> {
+    let read = Read(said);
+    let settings = Settings {
+        batch_records: read.count("runtime.batch_records")?,
+        buffered_bytes: read.bytes("runtime.buffered_bytes")?,
+        lane_buffered_bytes: read.bytes("runtime.lane_buffered_bytes")?,
+        in_flight_facts: read.count("runtime.in_flight_facts")?,
+        drain: read.duration("runtime.drain")?,
+        session_timeout: read.duration("runtime.session_timeout")?,
+        idle_flush: read.duration("runtime.idle_flush")?,
+        group_offset_interval: read.duration("runtime.group_offset_interval")?,
+        flood_run: read.count("runtime.flood_run")?,
+        flood_percent: read.count("runtime.flood_percent")?,
+        flood_window: read.count("runtime.flood_window")?,
+        record_bytes: read.bytes("runtime.record_bytes")?,
+        inbox_retention: read.duration("runtime.inbox_retention")?,
+        outbox_retention: read.duration("runtime.outbox_retention")?,
+        start: parse(said, "runtime.start", start)?,
+        compression: parse(said, "runtime.compression", compression)?,
+        linger: read.duration("runtime.linger")?,
+        ..Settings::default()
+    };
+    settings
+        .check()
+        .map_err(|invalid| contradiction(said, invalid.setting, &invalid.why))?;
+    Ok(settings)
+}
+
+/// The runtime's defaults as a user would write them.
+pub(super) fn defaults() -> impl Iterator<Item = (String, String)> {
+    let of = Settings::default();
+    let bytes = |bytes: usize| units::written_size(bytes as u64);
+    let texts = [
+        ("batch_records", of.batch_records.to_string()),
+        ("buffered_bytes", bytes(of.buffered_bytes)),
+        ("lane_buffered_bytes", bytes(of.lane_buffered_bytes)),
+        ("in_flight_facts", of.in_flight_facts.to_string()),
+        ("drain", units::written_duration(of.drain)),
+        ("session_timeout", units::written_duration(of.session_timeout)),
+        ("idle_flush", units::written_duration(of.idle_flush)),
+        (
+            "group_offset_interval",
+            units::written_duration(of.group_offset_interval),
+        ),
+        ("flood_run", of.flood_run.to_string()),
+        ("flood_percent", of.flood_percent.to_string()),
+        ("flood_window", of.flood_window.to_string()),
+        ("record_bytes", bytes(of.record_bytes)),
+        ("inbox_retention", units::written_duration(of.inbox_retention)),
+        ("outbox_retention", units::written_duration(of.outbox_retention)),
+        (
+            "start",
+            if of.start == StartAt::Latest {
+                "latest".to_owned()
+            } else {
+                "earliest".to_owned()
+            },
+        ),
+        ("compression", of.compression),
+        ("linger", units::written_duration(of.linger)),
+    ];
+    texts.into_iter().map(|(key, text)| (format!("runtime.{key}"), text))
+}
+
+fn contradiction(said: &Said, setting: &str, why: &str) -> Failure {
+    let key = format!("runtime.{setting}");
+    match said.value(&key) {
+        Ok(value) => value.invalid(&key, why),
+        Err(failure) => failure,
+    }
+}
+
+struct Read<'a>(&'a Said);
+
+impl Read<'_> {
+    fn duration(&self, key: &str) -> Result<Duration, Failure> {
+        parse(self.0, key, units::duration)
+    }
+
+    fn bytes(&self, key: &str) -> Result<usize, Failure> {
+        let size = |text: &str| usize::try_from(units::size(text)?).map_err(|_| format!("{text} is too large"));
+        parse(self.0, key, size)
+    }
+
+    fn count<T: std::str::FromStr>(&self, key: &str) -> Result<T, Failure> {
+        parse(self.0, key, |text| {
+            text.parse().map_err(|_| format!("{text:?} is not a whole number"))
+        })
+    }
+}
+
+fn start(text: &str) -> Result<StartAt, String> {
+    match text {
+        "earliest" => Ok(StartAt::Earliest),
+        "latest" => Ok(StartAt::Latest),
+        _ => Err(format!("{text:?} is neither earliest nor latest")),
+    }
+}
+
+fn compression(text: &str) -> Result<String, String> {
+    match text {
+        "lz4" | "gzip" | "snappy" | "none" => Ok(text.to_owned()),
+        _ => Err(format!(
+            "{text:?} is not a compression this program writes: lz4, gzip, snappy or none"
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_that_are_shown_are_the_runtimes_own() {
+        assert_eq!(settings(&Said::nothing()), Ok(Settings::default()));
+    }
+
+    #[test]
+    fn every_default_is_of_a_known_key() {
+        let listed = super::super::keys::SETTINGS
+            .iter()
+            .filter(|setting| setting.key.starts_with("runtime."));
+        let listed: Vec<_> = listed.map(|setting| setting.key.to_owned()).collect();
+        assert_eq!(listed, defaults().map(|(key, _)| key).collect::<Vec<_>>());
+    }
+}

@@ -1,0 +1,105 @@
+//! Data on stdout: tables for people, an envelope or lines of JSON for programs.
+
+use std::io::Write as _;
+
+use serde::Serialize;
+
+use crate::report::{Failure, Stop, output_failed};
+use crate::slug::Slug;
+
+/// The version of every JSON shape; fields are only ever added within it.
+const VERSION: u32 = 1;
+
+/// What `--json` prints where a table would stand.
+#[derive(Debug, Serialize)]
+struct Envelope<'a, T> {
+    kind: &'a str,
+    version: u32,
+    items: &'a [T],
+    next: Option<&'a str>,
+}
+
+/// A row of a table: its cells as text, `-` where nothing is known.
+pub(crate) trait Row {
+    /// Headers in upper case, hyphenated.
+    const HEADERS: &'static [&'static str];
+
+    /// As many cells as there are headers.
+    fn cells(&self) -> Vec<String>;
+}
+
+/// Where data goes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Output {
+    json: bool,
+    quiet: bool,
+}
+
+impl Output {
+    /// Data as JSON or for people; `quiet` keeps notes back.
+    pub(crate) const fn new(json: bool, quiet: bool) -> Self {
+        Self { json, quiet }
+    }
+
+    /// Whether data is printed as JSON.
+    pub(crate) const fn is_json(self) -> bool {
+        self.json
+    }
+
+    /// A list: a table, or the envelope with `kind`.
+    pub(crate) fn list<T: Row + Serialize>(self, kind: &str, items: &[T]) -> Result<(), Stop> {
+        if self.json {
+            return envelope(kind, items);
+        }
+        let rows: Vec<_> = items.iter().map(Row::cells).collect();
+        print(&table(T::HEADERS, &rows))
+    }
+
+    /// A sentence for a person, on stderr; nothing with `-q` or `--json`.
+    pub(crate) fn note(self, text: &str) {
+        if !self.quiet && !self.json {
+            let _nobody_reads = writeln!(anstream::stderr(), "{text}");
+        }
+    }
+}
+
+/// A list as JSON, in the envelope with `kind`.
+pub(crate) fn envelope<T: Serialize>(kind: &str, items: &[T]) -> Result<(), Stop> {
+    let envelope = Envelope {
+        kind,
+        version: VERSION,
+        items,
+        next: None,
+    };
+    let line = serde_json::to_string(&envelope).map_err(|error| Failure::from_error(Slug::Internal, &error))?;
+    print(&format!("{line}\n"))
+}
+
+/// Text on stdout as it is, with its line ends.
+pub(crate) fn print(text: &str) -> Result<(), Stop> {
+    let mut stdout = anstream::stdout().lock();
+    let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    written.map_err(|error| output_failed(&error))
+}
+
+/// Columns two spaces apart, nothing cut; the last one is not padded.
+fn table(headers: &[&str], rows: &[Vec<String>]) -> String {
+    let width = |column: usize| {
+        let cells = rows
+            .iter()
+            .filter_map(|row| row.get(column))
+            .map(|cell| cell.chars().count());
+        cells.chain([headers[column].len()]).max().unwrap_or_default()
+    };
+    let widths: Vec<_> = (0..headers.len()).map(width).collect();
+    let line = |cells: &mut dyn Iterator<Item = &str>| {
+        let padded: Vec<_> = cells
+            .zip(&widths)
+            .map(|(cell, width)| format!("{cell:width$}"))
+            .collect();
+        format!("{}\n", padded.join("  ").trim_end())
+    };
+    let head = line(&mut headers.iter().copied());
+    rows.iter()
+        .fold(head, |text, row| text + &line(&mut row.iter().map(String::as_str)))
+}

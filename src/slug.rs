@@ -1,0 +1,213 @@
+//! Every kind of failure by its name: what it is called, how it ends the process, and what `explain` says about it.
+
+use crate::exit::Exit;
+
+macro_rules! slugs {
+    ($($variant:ident $name:literal $exit:ident $title:literal $text:literal)*) => {
+        /// The kind of a failure. Its name is part of the interface: scripts and HTTP clients match on it.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum Slug {
+            $(#[doc = $title] $variant,)*
+        }
+
+        impl Slug {
+            /// Every slug, in the order in which `explain` lists them.
+            pub(crate) const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            /// The name that stands in brackets behind `error`.
+            pub(crate) const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// The code the process ends with.
+            pub(crate) const fn exit(self) -> Exit {
+                match self { $(Self::$variant => Exit::$exit,)* }
+            }
+
+            /// What it is, in half a line.
+            pub(crate) const fn title(self) -> &'static str {
+                match self { $(Self::$variant => $title,)* }
+            }
+
+            /// What it means and what to do about it.
+            pub(crate) const fn explanation(self) -> &'static str {
+                match self { $(Self::$variant => $text,)* }
+            }
+        }
+    };
+}
+
+slugs! {
+    Usage "usage" Usage "The command line cannot be understood"
+    "An argument is unknown, missing, or has a value out of its bounds. Nothing was done. \
+     `orderflow COMMAND --help` shows what the command takes, with examples."
+
+    ConfigInvalid "config-invalid" Usage "A setting has a value it cannot have"
+    "A value from a flag, from the environment or from the configuration file does not parse, is out of its bounds, or \
+     does not go together with another one. The message says which setting and where it was said. \
+     `orderflow config show --origin` shows every setting and where its value comes from."
+
+    ConfigUnknownKey "config-unknown-key" Usage "A setting is not known"
+    "A key of the configuration file, or a variable beginning with ORDERFLOW_, is not one of ours. It is an error and \
+     not a warning, because a misspelt setting silently leaves the default in force. Variables beginning with \
+     ORDERFLOW_TEST_ are reserved for tests and left alone."
+
+    ConfigUnreadable "config-unreadable" Usage "The configuration file cannot be read"
+    "The file named by --config or ORDERFLOW_CONFIG does not exist or cannot be read, or is not TOML; or a file that a \
+     secret is to be read from cannot be read. Without --config, a missing orderflow.toml is no error."
+
+    PropertyRefused "property-refused" Usage "A Kafka property is not yours to set"
+    "Any property of librdkafka may be passed through under [kafka] or with -X, but for a few that a guarantee rests on: \
+     acks, idempotence, offsets, isolation, the partitioner. Setting them would break the guarantee without a sign, so \
+     they are refused. The brokers are set with --brokers."
+
+    SecretOnCommandLine "secret-on-command-line" Usage "A secret stood on the command line"
+    "Other users of the machine can read the command line of a process. Give the secret in a file: in the environment as \
+     ORDERFLOW_KAFKA_SASL_PASSWORD_FILE=PATH, or in the configuration file as \"sasl.password_file\" under [kafka]."
+
+    DatabaseUnsupported "database-unsupported" Usage "This kind of database is not supported yet"
+    "This release keeps its state in SQLite: --database sqlite:PATH. PostgreSQL comes with the next release."
+
+    ValidationFailed "validation-failed" Usage "What was to be placed is not a valid order"
+    "An order needs at least one item, quantities from 1 on, prices that are not negative, a currency of ISO 4217 with no \
+     more decimals than it has, and a product id of 1 to 64 printable characters. The message names the field. Nothing \
+     was written."
+
+    InputUnreadable "input-unreadable" Failed "A file to import cannot be read on"
+    "The file is missing, is not what its name says, or ends in the middle (a truncated gzip, for instance). Orders read \
+     before that point are placed; importing the mended file again places each of them still exactly once."
+
+    ImportIncomplete "import-incomplete" Failed "Some rows were not taken"
+    "Rows that could not be read are counted under their reason with the first line numbers, and the orders they belong \
+     to are held back. Everything else was placed. Mend the rows and import the file again: what was placed before is \
+     recognised and not placed twice."
+
+    SchemasIncompatible "schemas-incompatible" Failed "A version of a contract breaks another"
+    "Every version of an event must be readable with every other one, in both directions: a consumer may be older or \
+     newer than the producer. Give new fields a default, and do not change or remove old ones."
+
+    KafkaUnavailable "kafka-unavailable" Unreachable "Kafka cannot be reached"
+    "None of the brokers answered in time. Check --brokers (default localhost:9092), that the cluster runs, and that the \
+     addresses it advertises can be reached from here. `orderflow config show --origin` shows where the address comes from."
+
+    KafkaRefused "kafka-refused" Failed "Kafka answered with an error"
+    "The cluster was reached and refused a request; the message has Kafka's own word for the error. Its brokers' logs \
+     say more."
+
+    Unauthenticated "unauthenticated" Refused "Kafka refused the credentials"
+    "The broker answered and refused to let us in. Check sasl.mechanism, sasl.username, the password and \
+     security.protocol under [kafka]."
+
+    Forbidden "forbidden" Refused "Kafka denied the operation"
+    "The credentials are right, but lack a right on a topic or a group. The message names it. Grant it to the user and \
+     run the command again."
+
+    TopicMissing "topic-missing" Unreachable "A topic does not exist"
+    "A service starts only when all its topics exist, those for dead letters and redrives included: a record that could \
+     not be parked would have to be dropped. `orderflow topics plan` shows what is missing and `orderflow topics apply` \
+     creates it."
+
+    TopicsUnfit "topics-unfit" Halted "Topics are not laid out as the pipeline needs them"
+    "All topics of one group need the same number of partitions, and the number a service once recorded must not change: \
+     another number moves keys to other partitions and breaks their order. Limits and retention must not lose data. \
+     `orderflow topics plan` shows the difference; what cannot be mended safely is left to a person."
+
+    Unacknowledged "unacknowledged" Unreachable "Kafka did not acknowledge in time"
+    "The records may have been written and may not. Repeat the command as the hint says, with the same ids: a copy with \
+     the same ids and the same bytes is recognised by every consumer and has no further effect."
+
+    StoreUnavailable "store-unavailable" Unreachable "The database cannot be used now"
+    "The disk is full, the file is locked by another process, or the folder cannot be written. Nothing half done was \
+     kept: each transaction is whole or absent. Mend it and start again; the service goes on where it stopped."
+
+    StoreRefused "store-refused" Halted "The database must not be used as it is"
+    "It is damaged, was written by a newer version, belongs to another service, or settings it depends on could not be \
+     applied. Restore a backup or run the version that wrote it; do not delete it, because the proof of what was \
+     already done is in it."
+
+    WrongDatabase "wrong-database" Halted "The database and the group do not belong together"
+    "Kafka knows positions of this group that the database does not: it is empty, or an old copy. Going on would apply \
+     records again. If the right database is elsewhere, point --database to it. If this database is meant to take over, \
+     start once with --adopt-database."
+
+    RecordsLost "records-lost" Halted "Records were lost before they were read"
+    "The topic begins behind the position of this group, or ends before it: retention deleted records that were not \
+     handled, or the topic was truncated or created again. Nothing is skipped silently. Compare the topic with the \
+     database, then decide."
+
+    SecondMember "second-member" Halted "Another process consumes in the same group"
+    "With SQLite one process has all partitions of a group. Another live one holds some of them. Stop it, or give this \
+     one a group of its own."
+
+    DeadLetterFlood "dead-letter-flood" Halted "Too many records were refused"
+    "So many records in a row, or such a share of them, could not be handled that the cause is more likely a new \
+     producer, a wrong topic or a wrong version than single bad records. The consumer stops instead of emptying the \
+     topic into the dead letters. Look at the newest ones with `orderflow topics tail orders.inventory.dlq`."
+
+    Halted "halted" Halted "Stopped for safety"
+    "Going on could lose or repeat an effect, so the service stopped and says why. A restart does not help; a person \
+     decides."
+
+    AuditViolated "audit-violated" Violated "An invariant does not hold"
+    "The audit compared the topics with the databases and found something lost, repeated or changed. Each violation is \
+     printed with topic, partition, offset and event id. Keep the databases and the topics as they are."
+
+    AuditImpossible "audit-impossible" Unreachable "The audit could not be completed"
+    "What is needed to judge is not there: a broker or a database cannot be read, or records have been deleted from the \
+     start of a topic. This says nothing about the invariants."
+
+    DeadlinePassed "deadline-passed" DeadlinePassed "The deadline passed first"
+    "What was waited for did not happen within --timeout. Nothing was undone: what was written stays written. Are the \
+     services running? Wait again with a longer --timeout."
+
+    DemoFailed "demo-failed" Failed "The demonstration did not come to its end"
+    "A part of the demonstration ended early or something unexpected came out. Its logs say more: run it with \
+     --data-dir DIR and look into that folder."
+
+    Uncertain "uncertain" Failed "Not everything was done"
+    "Some of it was done and some was not; the message says what. Running the command again is safe."
+
+    OutputFailed "output-failed" Failed "Nothing can be written to where the output goes"
+    "Standard output, or the file or folder named, cannot be written: the disk is full or a right is missing."
+
+    Internal "internal" Failed "An error of the program itself"
+    "This should not happen. Please report it with the message, the command and the output of `orderflow --version`."
+}
+
+impl Slug {
+    /// The slug of that name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|slug| slug.name() == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_fit_for_an_address() {
+        for (n, slug) in Slug::ALL.iter().enumerate() {
+            let name = slug.name();
+            assert!(name.chars().all(|c| c.is_ascii_lowercase() || c == '-'), "{name}");
+            assert!(
+                Slug::ALL[..n].iter().all(|other| other.name() != name),
+                "{name} stands twice"
+            );
+            assert_eq!(Slug::named(name), Some(*slug));
+        }
+    }
+
+    #[test]
+    fn each_has_an_explanation_of_at_least_a_sentence() {
+        for slug in Slug::ALL {
+            let text = slug.explanation();
+            assert!(text.len() > 60 && text.ends_with('.'), "{}: {text}", slug.name());
+        }
+    }
+
+    #[test]
+    fn a_failure_never_ends_with_the_code_of_success() {
+        assert!(Slug::ALL.iter().all(|slug| slug.exit() != Exit::Done));
+    }
+}

@@ -24,7 +24,7 @@ use self::lock::ProcessLock;
 pub use self::open::{OpenError, SqliteOptions};
 pub use self::reader::{InboxCounts, SqliteReader, StateRow, Summary};
 use self::tables::{effects, inbox, lanes, meta, outbox, progress, timers};
-pub use self::tables::{effects::EffectRecord, lanes::LaneRow};
+pub use self::tables::{effects::EffectRecord, inbox::InboxRow, lanes::LaneRow};
 pub use self::unit::SqliteUnit;
 use self::unit::answer_of;
 use self::writer::{Committer, Writer};

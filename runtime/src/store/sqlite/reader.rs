@@ -8,9 +8,9 @@ use rusqlite::Connection;
 use super::failure::meaning;
 use super::open::{self, OpenError};
 use super::tables::{effects, inbox, lanes, meta, outbox, progress, state, timers};
-use super::{EffectRecord, LaneRow};
+use super::{EffectRecord, InboxRow, LaneRow};
 use crate::rows::Version;
-use crate::store::{Lane, OutboxRow, Progress, Sequence, StoreError, TimerRow, TopicCount};
+use crate::store::{EffectRow, Lane, OutboxRow, Progress, Sequence, StoreError, TimerRow, TopicCount};
 
 /// A connection that only reads.
 ///
@@ -128,6 +128,14 @@ impl SqliteReader {
         Ok(InboxCounts { applied, dead })
     }
 
+    /// Every event the inbox knows, in the order of ids.
+    ///
+    /// # Errors
+    /// Those of `see`, which end it, and [`StoreError`].
+    pub fn each_event<E: From<StoreError>>(&self, mut see: impl FnMut(InboxRow) -> Result<(), E>) -> Result<(), E> {
+        self.stream(|connection, until| inbox::each(connection, |row| until.go_on(see(row))))
+    }
+
     /// Every row of an entity, in the order of keys.
     ///
     /// # Errors
@@ -176,6 +184,17 @@ impl SqliteReader {
         mut see: impl FnMut(EffectRecord) -> Result<(), E>,
     ) -> Result<(), E> {
         self.stream(|connection, until| effects::each(connection, |row| until.go_on(see(row))))
+    }
+
+    /// Every effect without an answer, in no order. As quick as there are few, whatever was answered before.
+    ///
+    /// # Errors
+    /// Those of `see`, which end it, and [`StoreError`].
+    pub fn each_open_effect<E: From<StoreError>>(
+        &self,
+        mut see: impl FnMut(EffectRow) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.stream(|connection, until| effects::each_open(connection, |row| until.go_on(see(row))))
     }
 
     /// Every armed timer, earliest due first.

@@ -106,6 +106,22 @@ pub(in crate::store::sqlite) fn open(
     statement.query_map(params![lane, limit(most)], read)?.collect()
 }
 
+/// Effects of all lanes without an answer, in no order.
+pub(in crate::store::sqlite) fn each_open(
+    connection: &Connection,
+    mut see: impl FnMut(EffectRow) -> ControlFlow<()>,
+) -> rusqlite::Result<()> {
+    let sql = format!("SELECT {COLUMNS} FROM effects WHERE state <> 2");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        if see(read(row)?).is_break() {
+            break;
+        }
+    }
+    Ok(())
+}
+
 /// Every effect, in the order of ids.
 pub(in crate::store::sqlite) fn each(
     connection: &Connection,

@@ -1,9 +1,23 @@
 //! Which events were handled (rule 2).
 
-use rusqlite::{CachedStatement, Connection, params};
+use std::ops::ControlFlow;
 
-use super::limit;
+use rusqlite::{CachedStatement, Connection, params};
+use uuid::Uuid;
+
+use super::{id, limit};
 use crate::store::{Admission, Arrival, DeadRow};
+
+/// An event that was handled, as the table holds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InboxRow {
+    /// The event's id, or one made from its record's origin.
+    pub id: Uuid,
+    /// Hash of the value's bytes as received.
+    pub hash: [u8; 16],
+    /// Whether it is parked as a dead letter.
+    pub dead: bool,
+}
 
 const APPLIED: i64 = 0;
 const DEAD: i64 = 1;
@@ -146,6 +160,27 @@ fn find_old(
             last: last.filter(|_| !at_the_end),
         },
     ))
+}
+
+/// Every row, in the order of ids.
+pub(in crate::store::sqlite) fn each(
+    connection: &Connection,
+    mut see: impl FnMut(InboxRow) -> ControlFlow<()>,
+) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached("SELECT id, hash, status FROM inbox ORDER BY id")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let status: i64 = row.get(2)?;
+        let row = InboxRow {
+            id: id(row, 0)?,
+            hash: row.get(1)?,
+            dead: status == DEAD,
+        };
+        if see(row).is_break() {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// How many rows are applied, and how many dead.

@@ -17,14 +17,14 @@ use rdkafka::metadata::Metadata;
 use super::error::{Error, Heard};
 
 /// How long a broker may take to answer one request.
-pub(super) const REQUEST: Duration = Duration::from_secs(10);
+pub(crate) const REQUEST: Duration = Duration::from_secs(10);
 
 /// Keeps the last failure of a connection, which librdkafka reports outside of any call.
 #[derive(Debug, Default)]
-pub(super) struct Listener(Mutex<Option<String>>);
+pub(crate) struct Listener(Mutex<Option<String>>);
 
 impl Listener {
-    pub(super) fn heard(&self) -> Heard {
+    pub(crate) fn heard(&self) -> Heard {
         Heard(self.0.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }
 }
@@ -54,7 +54,7 @@ pub(super) fn admin(connection: &Connection) -> Result<AdminClient<Listener>, Er
 }
 
 /// A client that reads without a group.
-pub(super) fn reader(connection: &Connection, defaults: &[(&str, &str)]) -> Result<BaseConsumer<Listener>, Error> {
+pub(crate) fn reader(connection: &Connection, defaults: &[(&str, &str)]) -> Result<BaseConsumer<Listener>, Error> {
     let config = connection.client(defaults);
     config
         .create_with_context(Listener::default())
@@ -62,7 +62,7 @@ pub(super) fn reader(connection: &Connection, defaults: &[(&str, &str)]) -> Resu
 }
 
 /// All topics and brokers, or the sentence for a cluster that is not there.
-pub(super) fn metadata(connection: &Connection, reader: &BaseConsumer<Listener>) -> Result<Metadata, Error> {
+pub(crate) fn metadata(connection: &Connection, reader: &BaseConsumer<Listener>) -> Result<Metadata, Error> {
     reader.fetch_metadata(None, REQUEST).map_err(|error| {
         // What a client has to say is said only to who polls it.
         for _ in 0..MOST_SAID {
@@ -79,7 +79,7 @@ pub(super) fn metadata(connection: &Connection, reader: &BaseConsumer<Listener>)
 const MOST_SAID: usize = 50;
 
 /// Tells a cluster that is not there from one that says no. `heard` is what the client said by itself.
-pub(super) fn answer(connection: &Connection, heard: Heard, what: &str, error: &KafkaError) -> Error {
+pub(crate) fn answer(connection: &Connection, heard: Heard, what: &str, error: &KafkaError) -> Error {
     let code = match error {
         KafkaError::AdminOp(code) => Some(*code),
         other => other.rdkafka_error_code(),

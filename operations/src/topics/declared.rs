@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use orderflow_runtime::{dead_letter_topic, redrive_topic};
-use orderflow_schemas::{Topic, TopicNames};
 use serde::Serialize;
 
 /// Partitions of every topic where nobody says otherwise and none exists yet: room for twelve members of a group, cheap
@@ -84,23 +83,7 @@ pub struct Declaration {
     pub sizing: Sizing,
 }
 
-/// The topics that this version writes or reads.
-const EVENTS: [Topic; 4] = [Topic::Orders, Topic::Inventory, Topic::Payments, Topic::Stock];
-/// Which group reads which topic.
-const READINGS: [(&str, Topic); 3] = [
-    ("inventory", Topic::Orders),
-    ("inventory", Topic::Stock),
-    ("payment", Topic::Orders),
-];
-
 impl Declaration {
-    /// The topics of Orderflow, by the names they have on this cluster.
-    #[must_use]
-    pub fn of_system(names: &TopicNames, sizing: Sizing) -> Self {
-        let readings = READINGS.map(|(group, topic)| (group, names.name(topic)));
-        Self::new(EVENTS.map(|topic| names.name(topic)), readings, sizing)
-    }
-
     /// Declares the event topics and, for each group that reads one, the topics of its dead letters.
     ///
     /// `readings` pairs a group with a topic it reads.

@@ -12,7 +12,7 @@
 //! and a way out, and left to Kafka's own tools. All calls block; each has a deadline.
 
 mod apply;
-mod client;
+pub(crate) mod client;
 mod cluster;
 mod declared;
 mod error;

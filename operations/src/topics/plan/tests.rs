@@ -75,26 +75,6 @@ fn value<'a>(step: &'a Step, property: &str) -> Option<&'a str> {
 }
 
 #[test]
-fn the_system_has_its_topics_and_those_of_its_groups() {
-    let names = orderflow_schemas::TopicNames::with_prefix("shop.").expect("a sound prefix");
-    let declared = Declaration::of_system(&names, Sizing::default());
-    let names: Vec<_> = declared.topics.iter().map(|topic| topic.name.as_str()).collect();
-    let expected = [
-        "shop.orders",
-        "shop.inventory",
-        "shop.payments",
-        "shop.stock",
-        "shop.orders.inventory.dlq",
-        "shop.orders.inventory.redrive",
-        "shop.stock.inventory.dlq",
-        "shop.stock.inventory.redrive",
-        "shop.orders.payment.dlq",
-        "shop.orders.payment.redrive",
-    ];
-    assert_eq!(names, expected);
-}
-
-#[test]
 fn on_an_empty_cluster_everything_is_made_alike() {
     let plan = Plan::new(&declaration(Sizing::default()), &cluster(1, &[]));
     let names: Vec<_> = plan.with(Action::Create).map(|step| step.topic.as_str()).collect();

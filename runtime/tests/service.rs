@@ -1,0 +1,159 @@
+//! The whole runtime on a broker in the process: every sentence of rule 2, 4, 6 and 9 that one process can show.
+
+mod support;
+
+use orderflow_runtime::{Halt, ServiceError, Settings};
+use rdkafka::message::Message;
+
+use self::support::{World, counts, handled, header, open, published, raw, redriven, said, word};
+
+#[test]
+fn each_event_is_applied_once_and_said_in_order() {
+    let world = World::new();
+    let words: Vec<_> = (0..300)
+        .map(|n| word(n, &format!("k{}", n % 7), &n.to_string()))
+        .collect();
+    world.send(&words);
+    world.send(&words);
+    world.run_until(|reader| handled(reader) == 600 && published(reader) == Ok(true));
+
+    let reader = open(&world.database());
+    assert_eq!(counts(&reader), [300, 300, 0, 0]);
+    let echoed = world.read("echo");
+    for k in 0..7 {
+        let expected: Vec<_> = (0..300).filter(|n| n % 7 == k).map(|n| n.to_string()).collect();
+        assert_eq!(said(&reader, &format!("k{k}")), expected);
+        let of_key = echoed
+            .iter()
+            .filter(|record| record.key() == Some(format!("k{k}").as_bytes()));
+        let heard: Vec<_> = of_key
+            .map(|r| String::from_utf8_lossy(r.payload().unwrap_or_default()).into_owned())
+            .collect();
+        assert_eq!(heard, expected);
+    }
+}
+
+#[test]
+fn a_service_goes_on_where_it_stopped() {
+    let world = World::new();
+    world.send(&[word(1, "a", "one"), word(2, "b", "two")]);
+    world.run_until(|reader| handled(reader) == 2);
+    world.send(&[word(3, "a", "three"), word(1, "a", "one")]);
+    world.run_until(|reader| handled(reader) == 4);
+
+    let reader = open(&world.database());
+    assert_eq!(counts(&reader), [3, 1, 0, 0]);
+    assert_eq!(said(&reader, "a"), ["one", "three"]);
+}
+
+#[test]
+fn what_cannot_be_read_or_decided_is_parked_with_its_bytes() {
+    let world = World::new();
+    world.send(&[
+        raw("k", b"nonsense"),
+        word(1, "k", "refuse"),
+        word(2, "k", "panic"),
+        word(3, "k", "ignore"),
+        word(4, "k", "fine"),
+    ]);
+    world.run_until(|reader| handled(reader) == 5 && published(reader) == Ok(true));
+
+    assert_eq!(counts(&open(&world.database())), [1, 0, 3, 1]);
+    let letters = world.read("words.echo.dlq");
+    let reasons: Vec<_> = letters
+        .iter()
+        .filter_map(|letter| header(letter, "orderflow-reason"))
+        .collect();
+    assert_eq!(reasons, ["truncated", "invalid_order", "panic"]);
+    assert_eq!(letters[0].payload(), Some(&b"nonsense"[..]));
+    assert_eq!(letters[0].key(), Some(&b"k"[..]));
+    assert_eq!(
+        header(&letters[2], "kafka_dlt-exception-message").as_deref(),
+        Some("asked to")
+    );
+}
+
+#[test]
+fn only_the_redrive_topic_brings_a_dead_letter_in_and_only_once() {
+    let world = World::new();
+    world.send(&[word(1, "k", "refuse"), word(2, "k", "before")]);
+    world.run_until(|reader| handled(reader) == 2 && published(reader) == Ok(true));
+    let letter = world.read("words.echo.dlq").remove(0);
+
+    world.send(&[word(1, "k", "refuse"), redriven(&letter), redriven(&letter)]);
+    world.run_until(|reader| handled(reader) == 5);
+
+    let reader = open(&world.database());
+    assert_eq!(said(&reader, "k"), ["before", "refuse"]);
+    assert_eq!(counts(&reader), [2, 1, 1, 1]);
+}
+
+#[test]
+fn an_event_id_with_other_bytes_is_a_conflict_and_overwrites_nothing() {
+    let world = World::new();
+    world.send(&[word(1, "k", "first"), word(1, "k", "second")]);
+    world.run_until(|reader| handled(reader) == 2 && published(reader) == Ok(true));
+
+    assert_eq!(said(&open(&world.database()), "k"), ["first"]);
+    let letters = world.read("words.echo.dlq");
+    assert_eq!(header(&letters[0], "orderflow-reason").as_deref(), Some("conflict"));
+}
+
+#[test]
+fn a_flood_of_dead_letters_stops_the_service_and_parks_none_of_them() {
+    let mut world = World::new();
+    world.settings = Settings {
+        flood_run: 20,
+        ..world.settings
+    };
+    world.send(&vec![raw("k", b"nonsense"); 50]);
+
+    let ended = world.run_to_its_end();
+    assert!(matches!(ended, ServiceError::Halted(Halt::Flood(_))), "{ended}");
+    assert!(world.read("words.echo.dlq").is_empty());
+    let again = world.run_to_its_end();
+    assert!(matches!(again, ServiceError::Halted(Halt::Flood(_))), "{again}");
+}
+
+#[test]
+fn an_empty_database_in_a_group_that_was_further_halts_until_it_is_adopted() {
+    let mut world = World::new();
+    world.send(&[word(1, "k", "one")]);
+    world.run_until(|reader| handled(reader) == 1 && published(reader) == Ok(true));
+    std::fs::remove_file(world.database()).expect("the database goes");
+    for rest in ["-wal", "-shm"] {
+        let _absent = std::fs::remove_file(format!("{}{rest}", world.database().display()));
+    }
+
+    let ended = world.run_to_its_end();
+    assert!(
+        matches!(ended, ServiceError::Halted(Halt::WrongDatabase { .. })),
+        "{ended}"
+    );
+
+    world.settings = Settings {
+        adopt_database: true,
+        ..world.settings
+    };
+    world.run_until(|reader| handled(reader) == 1 && published(reader) == Ok(true));
+    assert_eq!(
+        world.read("echo").len(),
+        2,
+        "the fact is published again under the id it had"
+    );
+}
+
+#[test]
+fn an_oversized_record_is_refused_before_it_is_read() {
+    let mut world = World::new();
+    world.settings = Settings {
+        record_bytes: 1_000,
+        ..world.settings
+    };
+    world.send(&[word(1, "k", &"x".repeat(2_000)), word(2, "k", "small")]);
+    world.run_until(|reader| handled(reader) == 2 && published(reader) == Ok(true));
+    assert_eq!(
+        header(&world.read("words.echo.dlq")[0], "orderflow-reason").as_deref(),
+        Some("oversized")
+    );
+}

@@ -1,0 +1,267 @@
+//! A service that is nothing but what the tests need, on a broker in the process.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use orderflow_runtime::embedded::EmbeddedBroker;
+use orderflow_runtime::store::StoreError;
+use orderflow_runtime::store::sqlite::{SqliteOptions, SqliteReader, SqliteStore};
+use orderflow_runtime::{
+    Cause, Decision, Decoded, Entity, Fact, Handler, Reason, Record, Refusal, Rows, Service, ServiceError, Settings,
+    Topics, Wanted,
+};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::message::{Header, Headers, Message, OwnedHeaders, OwnedMessage};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use uuid::Uuid;
+
+pub(crate) const PARTITIONS: i32 = 3;
+
+/// How long anything may take before a test gives up on it.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// What was said about each key, in order.
+const SAID: Entity<Vec<String>> = Entity::new("said", 0);
+
+/// Remembers each word under its key and says it again. The word `panic` panics, `refuse` is refused.
+pub(crate) struct Echo;
+
+#[derive(Debug)]
+pub(crate) struct Word {
+    key: String,
+    word: String,
+}
+
+impl Handler for Echo {
+    type Event = Word;
+
+    /// A value is an id, a space and a word.
+    fn decode(&self, record: &Record<'_>) -> Result<Decoded<Word>, Refusal> {
+        let text = std::str::from_utf8(record.value.unwrap_or_default()).unwrap_or_default();
+        let Some((id, word)) = text.split_once(' ') else {
+            return Err(Refusal::new(
+                Reason::Truncated,
+                format!("{text:?} is not an id and a word"),
+            ));
+        };
+        if word == "ignore" {
+            return Ok(Decoded::Skip);
+        }
+        let id: Uuid = id.parse().map_err(|_| Refusal::new(Reason::BadMagic, "not an id"))?;
+        let key = String::from_utf8_lossy(record.key.unwrap_or_default()).into_owned();
+        Ok(Decoded::Event {
+            id,
+            event: Word {
+                key,
+                word: word.to_owned(),
+            },
+        })
+    }
+
+    fn rows(&self, _event: &Word, _wanted: &mut Wanted<'_>) {
+        // Names none, so that every decision is asked for twice.
+    }
+
+    fn decide(&self, cause: &Cause, event: &Word, rows: &Rows) -> Result<Decision, Refusal> {
+        let mut said = rows.get(SAID, &event.key).cloned().unwrap_or_default();
+        match event.word.as_str() {
+            "refuse" if said.is_empty() => return Err(Refusal::new(Reason::InvalidOrder, "nothing was said before")),
+            "panic" => panic!("asked to"),
+            word => said.push(word.to_owned()),
+        }
+        let mut decision = Decision::new();
+        decision.emit(Fact::new(
+            cause.derive(0),
+            "echo".into(),
+            event.key.as_str(),
+            event.word.clone().into(),
+        ));
+        decision.put(SAID, event.key.as_str(), said);
+        Ok(decision)
+    }
+}
+
+/// A broker with the topics of [`Echo`], and a folder for its database.
+pub(crate) struct World {
+    pub(crate) broker: EmbeddedBroker,
+    folder: tempfile::TempDir,
+    pub(crate) settings: Settings,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        let names = ["words", "words.echo.redrive", "words.echo.dlq", "echo"];
+        let broker = EmbeddedBroker::start(&names.map(|name| (name, PARTITIONS))).expect("a broker");
+        let folder = tempfile::tempdir().expect("a folder");
+        Self {
+            broker,
+            folder,
+            settings: EmbeddedBroker::settings(Settings::default()),
+        }
+    }
+
+    pub(crate) fn database(&self) -> PathBuf {
+        self.folder.path().join("echo.db")
+    }
+
+    /// Runs the service until `done` holds of its database. Fails the test when it never does.
+    pub(crate) fn run_until(&self, done: impl Fn(&SqliteReader) -> bool + Send + Sync) {
+        let database = self.database();
+        let ended =
+            self.run(async move { until(|| SqliteReader::open(&database).is_ok_and(|reader| done(&reader))).await });
+        assert_eq!(ended, Ok(()));
+    }
+
+    /// Runs the service until it ends by itself, which it must, and says why it did.
+    pub(crate) fn run_to_its_end(&self) -> ServiceError {
+        let ended = self.run(async { tokio::time::sleep(PATIENCE).await });
+        ended.expect_err("the service should have stopped by itself")
+    }
+
+    fn run(&self, shutdown: impl Future<Output = ()> + Send) -> Result<(), ServiceError> {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        let store = SqliteStore::open(&self.database(), &SqliteOptions::default()).expect("a database");
+        let topics = Topics {
+            reads: vec!["words".into()],
+            writes: vec!["echo".into()],
+        };
+        let service = Service::new("echo", topics, Echo).settings(self.settings.clone());
+        runtime.block_on(service.run(self.broker.connection(), store, shutdown))
+    }
+
+    /// Produces records, in order, and waits until the broker has them.
+    pub(crate) fn send(&self, records: &[Sent]) {
+        let config = self
+            .broker
+            .connection()
+            .client(&[("partitioner", "murmur2_random"), ("linger.ms", "1")]);
+        let producer: BaseProducer = config.create().expect("a producer");
+        for sent in records {
+            let mut record = BaseRecord::to(sent.topic).key(&sent.key).headers(sent.headers.clone());
+            record.payload = sent.value.as_deref();
+            producer
+                .send(record)
+                .map_err(|(error, _)| error)
+                .expect("room for a record");
+        }
+        producer.flush(PATIENCE).expect("every record is acknowledged");
+    }
+
+    /// Everything in a topic, partition by partition, each in order.
+    pub(crate) fn read(&self, topic: &str) -> Vec<OwnedMessage> {
+        let config = self
+            .broker
+            .connection()
+            .client(&[("group.id", "test"), ("enable.partition.eof", "true")]);
+        let consumer: BaseConsumer = config.create().expect("a consumer");
+        (0..PARTITIONS)
+            .flat_map(|partition| read_partition(&consumer, topic, partition))
+            .collect()
+    }
+}
+
+fn read_partition(consumer: &BaseConsumer, topic: &str, partition: i32) -> Vec<OwnedMessage> {
+    let (low, high) = consumer
+        .fetch_watermarks(topic, partition, PATIENCE)
+        .expect("watermarks");
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(topic, partition, Offset::Beginning)
+        .expect("a place");
+    consumer.assign(&list).expect("assigned");
+    let deadline = Instant::now() + PATIENCE;
+    let mut records = Vec::new();
+    while records.len() < usize::try_from(high - low).expect("a count") {
+        assert!(
+            Instant::now() < deadline,
+            "{topic}/{partition} has {high} records, {} came",
+            records.len()
+        );
+        if let Some(Ok(record)) = consumer.poll(Duration::from_millis(100)) {
+            records.push(record.detach());
+        }
+    }
+    records
+}
+
+/// A record to be produced.
+#[derive(Debug, Clone)]
+pub(crate) struct Sent {
+    topic: &'static str,
+    key: String,
+    value: Option<Vec<u8>>,
+    headers: OwnedHeaders,
+}
+
+/// The word under the key, as the event of number `id`.
+pub(crate) fn word(id: u128, key: &str, word: &str) -> Sent {
+    raw(key, format!("{} {word}", Uuid::from_u128(id)).as_bytes())
+}
+
+/// A record of these bytes.
+pub(crate) fn raw(key: &str, value: &[u8]) -> Sent {
+    Sent {
+        topic: "words",
+        key: key.to_owned(),
+        value: Some(value.to_vec()),
+        headers: OwnedHeaders::new(),
+    }
+}
+
+/// A dead letter, given back to the group as it is.
+pub(crate) fn redriven(letter: &OwnedMessage) -> Sent {
+    let headers = letter.headers().cloned().unwrap_or_default();
+    let key = String::from_utf8_lossy(letter.key().unwrap_or_default()).into_owned();
+    Sent {
+        topic: "words.echo.redrive",
+        key,
+        value: letter.payload().map(Vec::from),
+        headers,
+    }
+}
+
+pub(crate) fn header(record: &OwnedMessage, name: &str) -> Option<String> {
+    let headers = record.headers()?;
+    let value = headers.iter().filter(|Header { key, .. }| *key == name).last()?.value?;
+    Some(String::from_utf8_lossy(value).into_owned())
+}
+
+/// What was said about a key, as the database has it.
+pub(crate) fn said(reader: &SqliteReader, key: &str) -> Vec<String> {
+    let row = reader.row("said", key).expect("a readable row");
+    row.map(|(_, body)| serde_json::from_slice(&body).expect("a list of words"))
+        .unwrap_or_default()
+}
+
+/// Records handled so far: applied, duplicate, dead, skipped.
+pub(crate) fn counts(reader: &SqliteReader) -> [u64; 4] {
+    let progress = reader.progress().expect("progress");
+    progress.iter().map(|at| at.counts).fold([0; 4], |sum, counts| {
+        let more = [counts.applied, counts.duplicate, counts.dead, counts.skipped];
+        std::array::from_fn(|at| sum[at] + more[at])
+    })
+}
+
+pub(crate) fn handled(reader: &SqliteReader) -> u64 {
+    counts(reader).iter().sum()
+}
+
+/// Whether everything made is recorded as published.
+pub(crate) fn published(reader: &SqliteReader) -> Result<bool, StoreError> {
+    Ok(reader
+        .lanes()?
+        .iter()
+        .all(|lane| lane.published + 1 >= lane.next_sequence))
+}
+
+pub(crate) fn open(path: &Path) -> SqliteReader {
+    SqliteReader::open(path).expect("a database to read")
+}
+
+async fn until(done: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !done() {
+        assert!(Instant::now() < deadline, "not done in time");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

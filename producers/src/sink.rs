@@ -1,0 +1,413 @@
+//! The client that puts events into a topic: in order, acknowledged by every in-sync replica, each once per session.
+//!
+//! One thread sends and polls. Records in flight are bounded: when the queue is full, [`Sink::send`] waits for room, so
+//! order is kept and memory stays flat. A record never times out by itself, since its successors would overtake it;
+//! instead the whole run ends when nothing was acknowledged for too long.
+
+mod error;
+mod latency;
+mod ledger;
+
+use std::time::{Duration, Instant};
+
+use orderflow_runtime::kafka::Connection;
+use orderflow_schemas::{Contract, Trace, encode, headers};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+use rdkafka::types::RDKafkaErrorCode;
+
+use crate::Stop;
+use ledger::{Ledger, is_about_size};
+
+pub use error::SinkError;
+pub use latency::Latency;
+pub use ledger::Position;
+
+/// How long a [`Sink`] waits before it gives up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// For the brokers to say which partitions the topic has.
+    pub connect: Duration,
+    /// For the next acknowledgement, while any is due.
+    pub acknowledgement: Duration,
+    /// For what is in flight, once asked to stop. Below the 5 seconds in which a stopped process has to be gone.
+    pub stop: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(30),
+            acknowledgement: Duration::from_secs(30),
+            stop: Duration::from_secs(3),
+        }
+    }
+}
+
+/// How a [`Sink`] sends.
+#[derive(Debug, Clone)]
+pub struct SinkOptions {
+    /// The topic's name on the cluster.
+    pub topic: String,
+    /// Most records sent and not yet acknowledged. A record of three items with its headers takes about 1.5 KiB here.
+    pub in_flight: u32,
+    /// How long a batch waits for company before it is sent.
+    pub linger: Duration,
+    /// When to give up.
+    pub patience: Patience,
+}
+
+impl SinkOptions {
+    /// For many records in a row.
+    #[must_use]
+    pub fn stream(topic: impl Into<String>) -> Self {
+        Self {
+            topic: topic.into(),
+            in_flight: 50_000,
+            linger: Duration::from_millis(5),
+            patience: Patience::default(),
+        }
+    }
+
+    /// For one record that somebody waits for.
+    #[must_use]
+    pub fn single(topic: impl Into<String>) -> Self {
+        Self {
+            linger: Duration::ZERO,
+            ..Self::stream(topic)
+        }
+    }
+}
+
+/// What became of the records so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// Handed to the client.
+    pub sent: u64,
+    /// In every in-sync replica.
+    pub acknowledged: u64,
+    /// Refused, or given up by the client.
+    pub failed: u64,
+}
+
+impl Tally {
+    /// Sent, and nobody knows yet what became of them.
+    #[must_use]
+    pub const fn pending(&self) -> u64 {
+        self.sent - self.acknowledged - self.failed
+    }
+}
+
+/// Sends events to one topic. Dropped before [`Sink::finish`], it forgets what is in flight.
+pub struct Sink {
+    producer: BaseProducer<Ledger>,
+    options: SinkOptions,
+    stop: Stop,
+    partitions: usize,
+    value: Vec<u8>,
+    sent: u64,
+}
+
+/// How often delivery reports are fetched while sending.
+const POLL_EVERY: u64 = 256;
+
+/// Longest wait between two looks at the [`Stop`] while connecting.
+const CONNECT_STEP: Duration = Duration::from_millis(500);
+
+/// How long to wait for room or acknowledgements before looking again.
+const WAIT: Duration = Duration::from_millis(1);
+
+impl Sink {
+    /// Connects, and makes sure that the topic is there.
+    ///
+    /// # Errors
+    ///
+    /// A configuration that is not accepted, no broker within [`Patience::connect`], wrong credentials, a missing topic.
+    pub fn open(connection: &Connection, options: SinkOptions, stop: &Stop) -> Result<Self, SinkError> {
+        let producer = client(connection, &options)?;
+        let partitions = partitions(&producer, &connection.brokers, &options, stop)?;
+        producer.context().has_partitions(partitions);
+        Ok(Self {
+            producer,
+            options,
+            stop: stop.clone(),
+            partitions,
+            value: Vec::with_capacity(1_024),
+            sent: 0,
+        })
+    }
+
+    /// Changes [`Patience::acknowledgement`].
+    pub const fn set_acknowledgement(&mut self, patience: Duration) {
+        self.options.patience.acknowledgement = patience;
+    }
+
+    /// How many partitions the topic had when it was opened.
+    #[must_use]
+    pub const fn partitions(&self) -> usize {
+        self.partitions
+    }
+
+    /// What became of the records so far.
+    #[must_use]
+    pub fn tally(&self) -> Tally {
+        let ledger = self.producer.context();
+        Tally {
+            sent: self.sent,
+            acknowledged: ledger.acknowledged(),
+            failed: ledger.failed(),
+        }
+    }
+
+    /// How long acknowledgements took; `None` before the first.
+    #[must_use]
+    pub fn latency(&self) -> Option<Latency> {
+        self.producer.context().latencies.percentiles()
+    }
+
+    /// The last acknowledged record of every partition that has one: whoever has applied these has applied all.
+    #[must_use]
+    pub fn positions(&self) -> Vec<Position> {
+        self.producer.context().positions(&self.options.topic)
+    }
+
+    /// Sends one event behind all that were sent before it; waits while the queue is full.
+    ///
+    /// # Errors
+    ///
+    /// An event that is too large, a record refused earlier, no acknowledgement for too long, or a request to stop while
+    /// waiting.
+    pub fn send(&mut self, event: &impl Contract) -> Result<(), SinkError> {
+        self.value.clear();
+        encode(event, &mut self.value);
+        let key = event.key();
+        let mut record = BaseRecord::with_opaque_to(&self.options.topic, self.producer.context().stamp())
+            .key(key.as_ref())
+            .payload(&self.value)
+            .headers(kafka_headers(event));
+        let mut patience = self.patient();
+        loop {
+            match self.producer.send(record) {
+                Ok(()) => break,
+                Err((error, again)) if is_full(&error) => record = again,
+                Err((error, _)) => return Err(self.not_taken(&error, &key)),
+            }
+            self.wait(&mut patience)?;
+        }
+        self.sent += 1;
+        if self.sent.is_multiple_of(POLL_EVERY) {
+            self.poll()?;
+        }
+        Ok(())
+    }
+
+    /// Takes in what was acknowledged or refused meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// A record that was refused.
+    pub fn poll(&self) -> Result<(), SinkError> {
+        self.producer.poll(Duration::ZERO);
+        self.refused()
+    }
+
+    /// Waits until every record is acknowledged. Asked to stop, it waits for [`Patience::stop`] at most.
+    ///
+    /// # Errors
+    ///
+    /// A record that was refused, or no acknowledgement for too long.
+    pub fn finish(&self) -> Result<Tally, SinkError> {
+        let mut patience = self.patient();
+        let mut stopped = None;
+        while self.tally().pending() > 0 {
+            match self.wait(&mut patience) {
+                Err(SinkError::Stopped) => {
+                    let since = *stopped.get_or_insert_with(Instant::now);
+                    if since.elapsed() > self.options.patience.stop {
+                        return Err(self.not_acknowledged(since.elapsed()));
+                    }
+                }
+                outcome => outcome?,
+            }
+        }
+        self.refused().map(|()| self.tally())
+    }
+
+    fn patient(&self) -> Patient {
+        Patient {
+            acknowledged: self.tally().acknowledged,
+            since: Instant::now(),
+        }
+    }
+
+    /// Waits a moment for acknowledgements.
+    fn wait(&self, patient: &mut Patient) -> Result<(), SinkError> {
+        self.producer.poll(WAIT);
+        self.refused()?;
+        let acknowledged = self.tally().acknowledged;
+        if acknowledged > patient.acknowledged {
+            *patient = Patient {
+                acknowledged,
+                since: Instant::now(),
+            };
+        }
+        if patient.since.elapsed() > self.options.patience.acknowledgement {
+            return Err(self.not_acknowledged(patient.since.elapsed()));
+        }
+        if self.stop.is_requested() {
+            Err(SinkError::Stopped)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn refused(&self) -> Result<(), SinkError> {
+        let Some(refusal) = self.producer.context().refusal() else {
+            return Ok(());
+        };
+        let topic = self.options.topic.clone();
+        Err(match refusal.too_large {
+            Some((key, bytes)) => SinkError::TooLarge { topic, key, bytes },
+            None => SinkError::Refused {
+                topic,
+                partition: refusal.partition,
+                reason: refusal.reason,
+            },
+        })
+    }
+
+    /// The client does not take the record: a fatal error came before it, or it is too large.
+    fn not_taken(&self, error: &KafkaError, key: &str) -> SinkError {
+        if let Err(earlier) = self.refused() {
+            return earlier;
+        }
+        let topic = self.options.topic.clone();
+        if is_about_size(error) {
+            let (key, bytes) = (key.to_owned(), self.value.len());
+            return SinkError::TooLarge { topic, key, bytes };
+        }
+        SinkError::Refused {
+            topic,
+            partition: -1,
+            reason: error.to_string(),
+        }
+    }
+
+    fn not_acknowledged(&self, waited: Duration) -> SinkError {
+        SinkError::NotAcknowledged {
+            topic: self.options.topic.clone(),
+            pending: self.tally().pending(),
+            waited,
+            reason: self.producer.context().complaint().map(|complaint| complaint.reason),
+        }
+    }
+}
+
+impl std::fmt::Debug for Sink {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sink")
+            .field("options", &self.options)
+            .field("tally", &self.tally())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Since when nothing new was acknowledged.
+struct Patient {
+    acknowledged: u64,
+    since: Instant,
+}
+
+fn client(connection: &Connection, options: &SinkOptions) -> Result<BaseProducer<Ledger>, SinkError> {
+    if let Some(property) = connection.forbidden_property() {
+        return Err(SinkError::Forbidden(property.to_owned()));
+    }
+    let config = connection.client(&[
+        ("enable.idempotence", "true"),
+        ("acks", "all"),
+        // A record that cannot be written must not be followed by its successor.
+        ("enable.gapless.guarantee", "true"),
+        ("message.timeout.ms", "0"),
+        // What Java's clients do by themselves: the same key must go to the same partition whoever sends it.
+        ("partitioner", "murmur2_random"),
+        ("compression.type", "lz4"),
+        ("linger.ms", &options.linger.as_millis().to_string()),
+        ("queue.buffering.max.messages", &options.in_flight.to_string()),
+        ("queue.buffering.max.kbytes", "32768"),
+    ]);
+    config.create_with_context(Ledger::new()).map_err(|error| {
+        SinkError::Configuration(match error {
+            KafkaError::ClientConfig(_, problem, name, _) => format!("{name}: {problem}"),
+            other => other.to_string(),
+        })
+    })
+}
+
+/// Asks for all topics: a request that names one may create it on brokers that do so by default.
+fn partitions(
+    producer: &BaseProducer<Ledger>,
+    brokers: &str,
+    options: &SinkOptions,
+    stop: &Stop,
+) -> Result<usize, SinkError> {
+    let began = Instant::now();
+    loop {
+        if stop.is_requested() {
+            return Err(SinkError::Stopped);
+        }
+        let left = options.patience.connect.saturating_sub(began.elapsed());
+        match producer.client().fetch_metadata(None, left.min(CONNECT_STEP)) {
+            Ok(metadata) => {
+                let topic = metadata.topics().iter().find(|topic| topic.name() == options.topic);
+                return match topic.map(|topic| topic.partitions().len()) {
+                    Some(count) if count > 0 => Ok(count),
+                    _ => Err(SinkError::MissingTopic {
+                        topic: options.topic.clone(),
+                        brokers: brokers.to_owned(),
+                    }),
+                };
+            }
+            Err(error) => not_yet(producer, brokers, &error, began.elapsed(), left.is_zero())?,
+        }
+    }
+}
+
+/// Fails when trying again is useless, or time is up.
+fn not_yet(
+    producer: &BaseProducer<Ledger>,
+    brokers: &str,
+    error: &KafkaError,
+    waited: Duration,
+    time_is_up: bool,
+) -> Result<(), SinkError> {
+    producer.poll(Duration::from_millis(20));
+    let brokers = brokers.to_owned();
+    match producer.context().complaint() {
+        Some(complaint) if complaint.is_about_credentials => Err(SinkError::Credentials {
+            brokers,
+            reason: complaint.reason,
+        }),
+        complaint if time_is_up => Err(SinkError::Unreachable {
+            brokers,
+            waited,
+            reason: complaint.map_or_else(|| error.to_string(), |complaint| complaint.reason),
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn is_full(error: &KafkaError) -> bool {
+    error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull)
+}
+
+fn kafka_headers(event: &impl Contract) -> OwnedHeaders {
+    let headers = headers::of(event, Some(&Trace::begin(event)));
+    let owned = OwnedHeaders::new_with_capacity(headers.len());
+    headers.iter().fold(owned, |owned, (key, value)| {
+        owned.insert(Header {
+            key,
+            value: Some(value.as_bytes()),
+        })
+    })
+}

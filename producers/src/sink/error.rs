@@ -1,0 +1,97 @@
+//! Why a record did not get into its topic, or nobody knows whether it did.
+
+use std::time::Duration;
+
+use thiserror::Error;
+
+/// What ends a run of a [`Sink`](super::Sink). Each says what the caller can do next.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum SinkError {
+    /// A property of the configuration that is not the user's to set.
+    #[error("the property {0:?} cannot be set: a guarantee rests on its value")]
+    Forbidden(String),
+    /// librdkafka does not take its configuration. Values are left out: passwords are among them.
+    #[error("the configuration of the Kafka client is not accepted: {0}")]
+    Configuration(String),
+    /// No broker answered. Nothing was written.
+    #[error("no broker at {brokers} answered within {}: {reason}", seconds(.waited))]
+    Unreachable {
+        /// The brokers as configured.
+        brokers: String,
+        /// How long was waited.
+        waited: Duration,
+        /// The last thing the client said about it.
+        reason: String,
+    },
+    /// The brokers refuse the credentials. Nothing was written.
+    #[error("the brokers at {brokers} refuse the credentials: {reason}")]
+    Credentials {
+        /// The brokers as configured.
+        brokers: String,
+        /// What they say.
+        reason: String,
+    },
+    /// The topic is not there. Nothing was written. `orderflow topics apply` makes it.
+    #[error("the topic {topic:?} does not exist on {brokers}")]
+    MissingTopic {
+        /// The topic.
+        topic: String,
+        /// The brokers as configured.
+        brokers: String,
+    },
+    /// The record is larger than the client or the topic takes. It was not written.
+    #[error("the record of key {key:?} has {bytes} bytes of value; {topic} does not take that much")]
+    TooLarge {
+        /// The topic.
+        topic: String,
+        /// The record's key.
+        key: String,
+        /// Size of its value.
+        bytes: usize,
+    },
+    /// The broker refused a record for good, or the client gave up for good; what was behind it was not written.
+    #[error("{topic}/{partition} refused a record: {reason}")]
+    Refused {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: i32,
+        /// What the broker or the client said.
+        reason: String,
+    },
+    /// Too long without an acknowledgement. What is pending may have been written or not.
+    #[error(
+        "{pending} records to {topic} were not acknowledged within {}; they may have been written. The brokers are away, \
+         or too few replicas are in sync{}",
+        seconds(.waited), said(.reason.as_deref())
+    )]
+    NotAcknowledged {
+        /// The topic.
+        topic: String,
+        /// How many records nobody knows the fate of.
+        pending: u64,
+        /// How long was waited.
+        waited: Duration,
+        /// The last thing the client said, if anything.
+        reason: Option<String>,
+    },
+    /// The run was asked to end while it waited for the brokers.
+    #[error("stopped while waiting for the brokers")]
+    Stopped,
+}
+
+impl SinkError {
+    /// Whether the same may succeed later, without anybody changing anything here.
+    #[must_use]
+    pub const fn is_unavailable(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::NotAcknowledged { .. })
+    }
+}
+
+fn seconds(waited: &Duration) -> String {
+    format!("{:.1} s", waited.as_secs_f32())
+}
+
+fn said(reason: Option<&str>) -> String {
+    reason.map_or(String::new(), |reason| format!(" (the client says: {reason})"))
+}

@@ -1,0 +1,168 @@
+//! What became of the records: filled by the client's delivery reports, on the thread that polls.
+
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Instant;
+
+use rdkafka::Message as _;
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::KafkaError;
+use rdkafka::producer::{DeliveryResult, ProducerContext};
+use rdkafka::types::RDKafkaErrorCode;
+
+use super::latency::Histogram;
+
+/// Where a record stands in a topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Position {
+    /// The topic.
+    pub topic: String,
+    /// The partition.
+    pub partition: i32,
+    /// The record's offset.
+    pub offset: i64,
+}
+
+/// A record the broker or the client refused for good.
+#[derive(Debug, Clone)]
+pub(super) struct Refusal {
+    pub(super) partition: i32,
+    pub(super) reason: String,
+    pub(super) too_large: Option<(String, usize)>,
+}
+
+/// A global error of the client, most of which it retries by itself.
+#[derive(Debug, Clone)]
+pub(super) struct Complaint {
+    pub(super) is_about_credentials: bool,
+    pub(super) reason: String,
+}
+
+#[derive(Debug)]
+pub(super) struct Ledger {
+    began: Instant,
+    acknowledged: AtomicU64,
+    failed: AtomicU64,
+    pub(super) latencies: Histogram,
+    /// Offset of the last acknowledged record of each partition, -1 where there is none.
+    offsets: OnceLock<Box<[AtomicI64]>>,
+    refusal: Mutex<Option<Refusal>>,
+    complaint: Mutex<Option<Complaint>>,
+}
+
+impl Ledger {
+    pub(super) fn new() -> Self {
+        Self {
+            began: Instant::now(),
+            acknowledged: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+            latencies: Histogram::default(),
+            offsets: OnceLock::new(),
+            refusal: Mutex::default(),
+            complaint: Mutex::default(),
+        }
+    }
+
+    pub(super) fn has_partitions(&self, count: usize) {
+        self.offsets
+            .get_or_init(|| (0..count).map(|_| AtomicI64::new(-1)).collect());
+    }
+
+    pub(super) fn acknowledged(&self) -> u64 {
+        self.acknowledged.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn failed(&self) -> u64 {
+        self.failed.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn refusal(&self) -> Option<Refusal> {
+        self.refusal.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn complaint(&self) -> Option<Complaint> {
+        self.complaint.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The time since the client began, which travels with a record as its opaque and comes back with its report.
+    pub(super) fn stamp(&self) -> usize {
+        usize::try_from(self.began.elapsed().as_micros()).unwrap_or(usize::MAX)
+    }
+
+    /// The last acknowledged record of every partition that has one.
+    pub(super) fn positions(&self, topic: &str) -> Vec<Position> {
+        let offsets = self.offsets.get().map_or(&[][..], |offsets| offsets);
+        let positions = offsets.iter().zip(0..).map(|(offset, partition)| Position {
+            topic: topic.to_owned(),
+            partition,
+            offset: offset.load(Ordering::Relaxed),
+        });
+        positions.filter(|position| position.offset >= 0).collect()
+    }
+
+    fn acknowledge(&self, partition: i32, offset: i64, sent: usize) {
+        self.acknowledged.fetch_add(1, Ordering::Relaxed);
+        self.latencies.add(self.stamp().saturating_sub(sent) as u64);
+        let last = usize::try_from(partition)
+            .ok()
+            .and_then(|partition| self.offsets.get()?.get(partition));
+        if let Some(last) = last {
+            last.fetch_max(offset, Ordering::Relaxed);
+        }
+    }
+
+    /// Keeps the first: what follows it are records that were queued behind it.
+    fn refuse(&self, refusal: impl FnOnce() -> Refusal) {
+        self.failed.fetch_add(1, Ordering::Relaxed);
+        let mut first = self.refusal.lock().unwrap_or_else(PoisonError::into_inner);
+        first.get_or_insert_with(refusal);
+    }
+}
+
+impl ClientContext for Ledger {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        tracing::debug!(target: "librdkafka", ?level, facility, "{line}");
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(target: "librdkafka", %error, "{reason}");
+        let is_about_credentials = error.rdkafka_error_code() == Some(RDKafkaErrorCode::Authentication);
+        let mut last = self.complaint.lock().unwrap_or_else(PoisonError::into_inner);
+        // "All brokers are down" follows every failure to connect and says less than the failure.
+        if last.is_none() || error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
+            *last = Some(Complaint {
+                is_about_credentials,
+                reason: reason.to_owned(),
+            });
+        }
+    }
+}
+
+impl ProducerContext for Ledger {
+    type DeliveryOpaque = usize;
+
+    fn delivery(&self, report: &DeliveryResult<'_>, sent: usize) {
+        match report {
+            Ok(record) => self.acknowledge(record.partition(), record.offset(), sent),
+            Err((error, record)) => self.refuse(|| Refusal {
+                partition: record.partition(),
+                reason: error.to_string(),
+                too_large: is_about_size(error).then(|| {
+                    let key = String::from_utf8_lossy(record.key().unwrap_or_default()).into_owned();
+                    (key, record.payload().map_or(0, <[u8]>::len))
+                }),
+            }),
+        }
+    }
+}
+
+pub(super) fn is_about_size(error: &KafkaError) -> bool {
+    let code = error.rdkafka_error_code();
+    code.is_some_and(|code| {
+        matches!(
+            code,
+            RDKafkaErrorCode::MessageSizeTooLarge | RDKafkaErrorCode::InvalidMessageSize
+        )
+    })
+}

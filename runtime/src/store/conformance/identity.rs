@@ -1,0 +1,89 @@
+//! Whose a database is.
+
+use super::Ground;
+use super::hand::{Hand, rows};
+use crate::store::{Store, StoreError, TopicCount};
+
+fn topic(name: &str, partitions: i32) -> TopicCount {
+    TopicCount {
+        topic: name.into(),
+        partitions,
+    }
+}
+
+/// Fresh until a unit was committed; a claim alone is nothing handled.
+pub async fn fresh_until_something_is_handled<G: Ground>(ground: G) {
+    let store = ground.handle().await;
+    assert!(store.prepare("inventory", &[]).await.expect("prepared").fresh);
+    let mut hand = Hand::claim(&store, 0).await;
+    drop(hand.begin().await);
+    assert!(store.prepare("inventory", &[]).await.expect("prepared").fresh);
+    hand.write(rows([])).await;
+    assert!(!store.prepare("inventory", &[]).await.expect("prepared").fresh);
+}
+
+/// The identity is the database's: the same for every handle and after reopening, another for another database.
+pub async fn an_identity_for_life<G: Ground>(mut ground: G) {
+    let store = ground.handle().await;
+    let first = store.prepare("inventory", &[]).await.expect("prepared").instance;
+    assert!(!first.is_empty());
+    let again = ground
+        .handle()
+        .await
+        .prepare("inventory", &[])
+        .await
+        .expect("prepared")
+        .instance;
+    drop(store);
+    ground.reopen().await;
+    let later = ground
+        .handle()
+        .await
+        .prepare("inventory", &[])
+        .await
+        .expect("prepared")
+        .instance;
+    assert_eq!((&again, &later), (&first, &first));
+    let other = G::fresh()
+        .await
+        .handle()
+        .await
+        .prepare("inventory", &[])
+        .await
+        .expect("prepared");
+    assert_ne!(other.instance, first);
+}
+
+/// A database belongs to the first group that prepares it.
+pub async fn another_group_is_refused<G: Ground>(ground: G) {
+    let store = ground.handle().await;
+    store.prepare("inventory", &[]).await.expect("the first group may");
+    let refused = store.prepare("payment", &[]).await.expect_err("another may not");
+    let StoreError::Halt(why) = refused else {
+        panic!("a person must decide: {refused:?}");
+    };
+    assert!(why.contains("inventory") && why.contains("payment"), "{why}");
+    store
+        .prepare("inventory", &[])
+        .await
+        .expect("it is still the first group's");
+}
+
+/// Partition counts are recorded once; one that differs is refused and nothing of that call stays.
+pub async fn a_grown_topic_is_refused<G: Ground>(ground: G) {
+    let store = ground.handle().await;
+    store.prepare("inventory", &[topic("a", 12)]).await.expect("recorded");
+    store
+        .prepare("inventory", &[topic("b", 4), topic("a", 12)])
+        .await
+        .expect("one more topic");
+    let refused = store.prepare("inventory", &[topic("c", 1), topic("a", 13)]).await;
+    let Err(StoreError::Halt(why)) = refused else {
+        panic!("a person must decide: {refused:?}");
+    };
+    assert!(why.contains("12") && why.contains("13"), "{why}");
+    store
+        .prepare("inventory", &[topic("c", 2)])
+        .await
+        .expect("c was not recorded with 1");
+}

@@ -5,7 +5,7 @@ mod text;
 
 use serde::{Deserialize, Serialize};
 
-pub use text::InvalidTimestamp;
+pub use text::{InvalidTimestamp, TimestampText};
 
 /// Microseconds since 1970-01-01T00:00:00Z; Avro's `timestamp-micros`.
 ///

@@ -89,11 +89,43 @@ impl TraceParent {
     }
 }
 
+/// A `traceparent` as text, on the stack.
+#[derive(Debug, Clone, Copy)]
+pub struct TraceParentText([u8; 55]);
+
+impl TraceParentText {
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        // Hexadecimal digits and hyphens, so this never falls back.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl TraceParent {
+    /// The value of the header.
+    #[must_use]
+    pub fn text(&self) -> TraceParentText {
+        let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
+        put_hex(&self.trace_id, &mut text[3..35]);
+        put_hex(&self.span_id, &mut text[36..52]);
+        put_hex(&[self.flags], &mut text[53..]);
+        TraceParentText(text)
+    }
+}
+
+fn put_hex(bytes: &[u8], text: &mut [u8]) {
+    for (byte, digits) in bytes.iter().zip(text.chunks_exact_mut(2)) {
+        digits[0] = HEX_DIGITS[usize::from(byte >> 4)];
+        digits[1] = HEX_DIGITS[usize::from(byte & 0xf)];
+    }
+}
+
+const HEX_DIGITS: &[u8; 16] = b"0123456789abcdef";
+
 impl fmt::Display for TraceParent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let trace_id = u128::from_be_bytes(self.trace_id);
-        let span_id = u64::from_be_bytes(self.span_id);
-        write!(f, "00-{trace_id:032x}-{span_id:016x}-{:02x}", self.flags)
+        f.write_str(self.text().as_str())
     }
 }
 

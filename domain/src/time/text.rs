@@ -19,24 +19,84 @@ pub struct InvalidTimestamp {
     problem: &'static str,
 }
 
-impl fmt::Display for Timestamp {
+/// A timestamp as text, on the stack: every record bears one in its headers.
+#[derive(Debug, Clone, Copy)]
+pub struct TimestampText {
+    bytes: [u8; MAX_TEXT_BYTES],
+    len: usize,
+}
+
+/// Length of `-290308-12-21T19:59:05.224192Z`, the earliest timestamp.
+const MAX_TEXT_BYTES: usize = 30;
+
+impl TimestampText {
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        // Digits and separators, so this never falls back.
+        std::str::from_utf8(&self.bytes[..self.len]).unwrap_or_default()
+    }
+
+    fn push(&mut self, byte: u8) {
+        self.bytes[self.len] = byte;
+        self.len += 1;
+    }
+
+    /// The last `width` digits of a number that is not negative.
+    fn push_digits(&mut self, number: i64, width: usize) {
+        let mut rest = number.unsigned_abs();
+        for place in self.bytes[self.len..self.len + width].iter_mut().rev() {
+            *place = b'0' + (rest % 10).to_le_bytes()[0];
+            rest /= 10;
+        }
+        self.len += width;
+    }
+
+    fn push_year(&mut self, year: i64) {
+        if (0..=9_999).contains(&year) {
+            return self.push_digits(year, 4);
+        }
+        self.push(if year < 0 { b'-' } else { b'+' });
+        self.push_digits(year, 6);
+    }
+}
+
+impl Timestamp {
     /// RFC 3339 in UTC; years past 9999 and before 0 get a sign and six digits, as ISO 8601 has it.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    #[must_use]
+    pub fn text(self) -> TimestampText {
         let seconds = self.0.div_euclid(MICROS_PER_SECOND);
         let micros = self.0.rem_euclid(MICROS_PER_SECOND);
-        let Date { year, month, day } = Date::from_days(seconds.div_euclid(SECONDS_PER_DAY));
+        let date = Date::from_days(seconds.div_euclid(SECONDS_PER_DAY));
         let second_of_day = seconds.rem_euclid(SECONDS_PER_DAY);
-        let (hour, minute, second) = (second_of_day / 3_600, second_of_day / 60 % 60, second_of_day % 60);
-        if (0..=9_999).contains(&year) {
-            write!(f, "{year:04}")?;
-        } else {
-            write!(f, "{year:+07}")?;
+        let mut text = TimestampText {
+            bytes: [0; MAX_TEXT_BYTES],
+            len: 0,
+        };
+        text.push_year(date.year);
+        for (separator, number) in [
+            (b'-', date.month),
+            (b'-', date.day),
+            (b'T', second_of_day / 3_600),
+            (b':', second_of_day / 60 % 60),
+            (b':', second_of_day % 60),
+        ] {
+            text.push(separator);
+            text.push_digits(number, 2);
         }
-        write!(f, "-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")?;
         if micros != 0 {
-            write!(f, ".{micros:06}")?;
+            text.push(b'.');
+            text.push_digits(micros, 6);
         }
-        f.write_str("Z")
+        text.push(b'Z');
+        text
+    }
+}
+
+impl fmt::Display for Timestamp {
+    /// The same as [`text`](Timestamp::text).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text().as_str())
     }
 }
 
@@ -68,11 +128,12 @@ fn parse(text: &str) -> Result<Timestamp, &'static str> {
     if !rest.0.is_empty() {
         return Err("it goes on after the offset");
     }
-    (date.days() * SECONDS_PER_DAY + seconds - offset)
-        .checked_mul(MICROS_PER_SECOND)
-        .and_then(|whole| whole.checked_add(micros))
+    let seconds = date.days() * SECONDS_PER_DAY + seconds - offset;
+    // The earliest second begins before the earliest microsecond.
+    let micros = i128::from(seconds) * i128::from(MICROS_PER_SECOND) + i128::from(micros);
+    i64::try_from(micros)
         .map(Timestamp)
-        .ok_or("it is too far from 1970")
+        .map_err(|_| "it is too far from 1970")
 }
 
 fn parse_date(rest: &mut Cursor<'_>) -> Result<Date, &'static str> {
@@ -183,6 +244,8 @@ mod tests {
             (1_291_191_960_000_001, "2010-12-01T08:26:00.000001Z"),
             (-1, "1969-12-31T23:59:59.999999Z"),
             (i64::MAX, "+294247-01-10T04:00:54.775807Z"),
+            (i64::MIN, "-290308-12-21T19:59:05.224192Z"),
+            (-62_167_219_200_000_001, "-000001-12-31T23:59:59.999999Z"),
         ] {
             assert_eq!(Timestamp(micros).to_string(), text);
             assert_eq!(text.parse(), Ok(Timestamp(micros)));

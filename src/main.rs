@@ -10,6 +10,7 @@ mod logging;
 mod output;
 mod report;
 mod services;
+mod signals;
 mod slug;
 mod units;
 mod version;

@@ -1,6 +1,6 @@
 //! Data on stdout: tables for people, an envelope or lines of JSON for programs.
 
-use std::io::Write as _;
+use std::io::{self, BufWriter, StdoutLock, Write as _};
 
 use serde::Serialize;
 
@@ -73,6 +73,33 @@ pub(crate) fn envelope<T: Serialize>(kind: &str, items: &[T]) -> Result<(), Stop
     };
     let line = serde_json::to_string(&envelope).map_err(|error| Failure::from_error(Slug::Internal, &error))?;
     print(&format!("{line}\n"))
+}
+
+/// Lines of JSON on stdout, gathered and written together: for data that streams.
+#[derive(Debug)]
+pub(crate) struct Lines {
+    stdout: BufWriter<StdoutLock<'static>>,
+}
+
+impl Lines {
+    /// Nothing written yet.
+    pub(crate) fn new() -> Self {
+        Self {
+            stdout: BufWriter::with_capacity(1 << 16, io::stdout().lock()),
+        }
+    }
+
+    /// One object, one line; written when enough has come together, or by [`Lines::flush`].
+    pub(crate) fn push(&mut self, item: &impl Serialize) -> Result<(), Stop> {
+        let line = serde_json::to_vec(item).map_err(|error| Failure::from_error(Slug::Internal, &error))?;
+        let written = self.stdout.write_all(&line).and_then(|()| self.stdout.write_all(b"\n"));
+        written.map_err(|error| output_failed(&error))
+    }
+
+    /// Writes what has come together.
+    pub(crate) fn flush(&mut self) -> Result<(), Stop> {
+        self.stdout.flush().map_err(|error| output_failed(&error))
+    }
 }
 
 /// Text on stdout as it is, with its line ends.

@@ -103,14 +103,17 @@ slugs! {
      run the command again."
 
     TopicMissing "topic-missing" Unreachable "A topic does not exist"
-    "A service starts only when all its topics exist, those for dead letters and redrives included: a record that could \
-     not be parked would have to be dropped. `orderflow topics plan` shows what is missing and `orderflow topics apply` \
-     creates it."
+    "The topic is not there, and nothing was written or read. `orderflow topics plan` shows what is missing and \
+     `orderflow topics apply` creates it."
 
-    TopicsUnfit "topics-unfit" Halted "Topics are not laid out as the pipeline needs them"
-    "All topics of one group need the same number of partitions, and the number a service once recorded must not change: \
-     another number moves keys to other partitions and breaks their order. Limits and retention must not lose data. \
-     `orderflow topics plan` shows the difference; what cannot be mended safely is left to a person."
+    TopicsNotReady "topics-not-ready" Unreachable "The topics are not ready for the service"
+    "A service starts only when all its topics exist and fit, those for dead letters and redrives included: a record \
+     that could not be parked would have to be dropped. `orderflow topics plan` shows the difference and \
+     `orderflow topics apply` makes it so."
+
+    TopicsUnfit "topics-unfit" Halted "Topics must not become what is declared"
+    "What would lose records, or put the records of a key out of order, is refused, and nothing was changed. The message \
+     names each topic with the reason, the hints a way out."
 
     Unacknowledged "unacknowledged" Unreachable "Kafka did not acknowledge in time"
     "The records may have been written and may not. Repeat the command as the hint says, with the same ids: a copy with \
@@ -120,10 +123,17 @@ slugs! {
     "The disk is full, the file is locked by another process, or the folder cannot be written. Nothing half done was \
      kept: each transaction is whole or absent. Mend it and start again; the service goes on where it stopped."
 
+    StoreMissing "store-missing" Unreachable "There is no database yet"
+    "The database of the service is not where it was looked for; the service makes it when it first runs. Check \
+     --data-dir and --database."
+
     StoreRefused "store-refused" Halted "The database must not be used as it is"
-    "It is damaged, was written by a newer version, belongs to another service, or settings it depends on could not be \
-     applied. Restore a backup or run the version that wrote it; do not delete it, because the proof of what was \
-     already done is in it."
+    "It was written by a newer version, belongs to another program or service, or settings it depends on could not be \
+     applied. Nothing in it was changed. Run the version that wrote it, or give the right path."
+
+    DatabaseDamaged "database-damaged" Halted "The database is damaged"
+    "It is not a database, or a broken one, or holds what it should not. Keep a copy, then restore a backup; do not delete \
+     it, because the proof of what was already done is in it."
 
     WrongDatabase "wrong-database" Halted "The database and the group do not belong together"
     "Kafka knows positions of this group that the database does not: it is empty, or an old copy. Going on would apply \
@@ -131,13 +141,36 @@ slugs! {
      start once with --adopt-database."
 
     RecordsLost "records-lost" Halted "Records were lost before they were read"
-    "The topic begins behind the position of this group, or ends before it: retention deleted records that were not \
-     handled, or the topic was truncated or created again. Nothing is skipped silently. Compare the topic with the \
-     database, then decide."
+    "The topic begins behind the position of this group: retention deleted records that were not handled. Nothing is \
+     skipped silently. Decide whether the loss is to be accepted, and lengthen the retention."
+
+    TopicTruncated "topic-truncated" Halted "A topic ends before the position of the group"
+    "The topic was truncated, or deleted and created again, or brokers lost what they had acknowledged. Its offsets mean \
+     something else now. Restore it, or begin with fresh topics, groups and databases."
+
+    TopicGrown "topic-grown" Halted "A topic has another number of partitions"
+    "With another number of partitions the records of a key go elsewhere than before, and their order is lost. Stop the \
+     producers, let the services read to the end with the old number, then move to new topics and databases."
+
+    TopicHole "topic-hole" Halted "Records are missing in the middle of a topic"
+    "Topics written without transactions and without compaction have no holes, so a missing offset is a lost record. Look \
+     at the topic's cleanup.policy and at who writes to it."
 
     SecondMember "second-member" Halted "Another process consumes in the same group"
     "With SQLite one process has all partitions of a group. Another live one holds some of them. Stop it, or give this \
      one a group of its own."
+
+    FencedMember "fenced-member" Halted "Another process took this one's place in the group"
+    "It has the same member identity, so it runs on a copy of this database. Only one of the two databases is right: find \
+     out which, and stop the other process."
+
+    Decision "decision" Halted "A service made a decision that cannot be kept"
+    "What a decision asked to be written contradicts itself, which is an error of the program. Nothing of it was kept. \
+     Please report it with the message and the record it names."
+
+    Publishing "publishing" Halted "Facts cannot be published, whatever is retried"
+    "The broker or the client refuses a fact for good: a topic was deleted, its limits were lowered, or a right was \
+     withdrawn. Nothing is lost; the facts wait in the outbox. Mend the topic, then start the service again."
 
     DeadLetterFlood "dead-letter-flood" Halted "Too many records were refused"
     "So many records in a row, or such a share of them, could not be handled that the cause is more likely a new \
@@ -169,6 +202,10 @@ slugs! {
 
     OutputFailed "output-failed" Failed "Nothing can be written to where the output goes"
     "Standard output, or the file or folder named, cannot be written: the disk is full or a right is missing."
+
+    ListenFailed "listen-failed" Failed "The address cannot be listened on"
+    "Another process listens there already, or the address is not one of this machine. Give another with --listen; port 0 \
+     takes a free one."
 
     Internal "internal" Failed "An error of the program itself"
     "This should not happen. Please report it with the message, the command and the output of `orderflow --version`."
@@ -203,6 +240,26 @@ mod tests {
         for slug in Slug::ALL {
             let text = slug.explanation();
             assert!(text.len() > 60 && text.ends_with('.'), "{}: {text}", slug.name());
+        }
+    }
+
+    #[test]
+    fn every_reason_of_the_runtime_to_halt_is_explained() {
+        const HALTS: &[&str] = &[
+            "wrong-database",
+            "records-lost",
+            "topic-truncated",
+            "topic-grown",
+            "topic-hole",
+            "dead-letter-flood",
+            "second-member",
+            "fenced-member",
+            "decision",
+            "publishing",
+            "database-damaged",
+        ];
+        for name in HALTS {
+            assert_eq!(Slug::named(name).map(Slug::exit), Some(Exit::Halted), "{name}");
         }
     }
 

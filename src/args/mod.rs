@@ -3,6 +3,8 @@
 mod config;
 mod explain;
 mod global;
+mod run;
+mod schemas;
 mod shell;
 mod topics;
 
@@ -11,8 +13,10 @@ use clap::{Parser, Subcommand};
 pub(crate) use config::{ConfigArgs, ConfigCommand, ConfigShowArgs};
 pub(crate) use explain::ExplainArgs;
 pub(crate) use global::{Flags, GlobalArgs};
+pub(crate) use run::{RunArgs, RunCommand, ServiceArgs};
+pub(crate) use schemas::{SchemasArgs, SchemasCommand, ServeArgs};
 pub(crate) use shell::{CompletionsArgs, ManArgs};
-pub(crate) use topics::{ApplyArgs, PlanArgs, TopicsArgs, TopicsCommand};
+pub(crate) use topics::{ApplyArgs, PlanArgs, TailArgs, TopicsArgs, TopicsCommand};
 
 /// An order pipeline on Apache Kafka: every effect happens exactly once.
 ///
@@ -44,7 +48,9 @@ pub(crate) struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Run(RunArgs),
     Topics(TopicsArgs),
+    Schemas(SchemasArgs),
     Config(ConfigArgs),
     Explain(ExplainArgs),
     Completions(CompletionsArgs),

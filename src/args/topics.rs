@@ -18,6 +18,7 @@ pub(crate) struct TopicsArgs {
 pub(crate) enum TopicsCommand {
     Plan(PlanArgs),
     Apply(ApplyArgs),
+    Tail(TailArgs),
 }
 
 /// Show how the cluster's topics differ from what the pipeline needs
@@ -74,4 +75,41 @@ impl Flags for SizingArgs {
             ("topics.replication", "--replication", self.replication.as_ref()),
         ]
     }
+}
+
+/// Print decoded records, a line of JSON each
+///
+/// Reads in no group and moves no consumer. Records come partition by partition, each in order, up to where the topics
+/// ended at the beginning; with --follow it goes on. What cannot be decoded is printed with its bytes and the reason. The
+/// lines are what `orderflow order import` reads.
+#[derive(Debug, Args)]
+#[command(after_long_help = help::sections(&[
+    "orderflow topics tail orders",
+    "orderflow topics tail orders inventory payments --follow",
+    "orderflow topics tail orders.inventory.dlq --from -10",
+], &[Exit::Done, Exit::Usage, Exit::Refused, Exit::Unreachable, Exit::Interrupted, Exit::Terminated]))]
+pub(crate) struct TailArgs {
+    /// Topics by the names they have on the cluster
+    #[arg(required = true, value_name = "TOPIC")]
+    pub(crate) topics: Vec<String>,
+
+    /// Where to begin: start, end, 47, +2, -3, @2026-11-21T10:00:00Z, "@2h ago"
+    #[arg(long, value_name = "PLACE", default_value = "start", allow_hyphen_values = true)]
+    pub(crate) from: String,
+
+    /// Only this partition
+    #[arg(long, value_name = "N")]
+    pub(crate) partition: Option<i32>,
+
+    /// Only records with this key; only the partition it belongs to is read
+    #[arg(long)]
+    pub(crate) key: Option<String>,
+
+    /// At most that many records
+    #[arg(short = 'n', long, value_name = "N")]
+    pub(crate) count: Option<u64>,
+
+    /// Go on with what is produced from now on
+    #[arg(short, long)]
+    pub(crate) follow: bool,
 }

@@ -1,6 +1,10 @@
 //! The libraries' errors in the terms of the command line: a name, an exit code, what to do next.
 
+use orderflow_consumers::payment::simulator::ledger::LedgerError;
 use orderflow_operations::topics;
+use orderflow_runtime::store::StoreError;
+use orderflow_runtime::store::sqlite::OpenError;
+use orderflow_runtime::{Halt, ServiceError};
 
 use crate::report::Failure;
 use crate::slug::Slug;
@@ -21,6 +25,63 @@ pub(super) fn of_topics(error: &topics::Error) -> Failure {
         Error::NotVisible { .. } | Error::Stalled { .. } => Failure::from_error(Slug::KafkaUnavailable, error),
         Error::NoTopic { .. } => Failure::from_error(Slug::TopicMissing, error).hint("orderflow topics apply"),
         Error::NoPartition { .. } => Failure::from_error(Slug::Usage, error),
+    }
+}
+
+/// What the end of a service is called.
+pub(super) fn of_service(error: &ServiceError) -> Failure {
+    match error {
+        ServiceError::Settings(_) | ServiceError::Configuration(_) => {
+            Failure::from_error(Slug::ConfigInvalid, error).hint("orderflow config show --origin")
+        }
+        ServiceError::Unreachable { why, .. } => unreachable(error, why),
+        ServiceError::Denied { .. } => Failure::from_error(Slug::Unauthenticated, error),
+        ServiceError::Topics(_) => Failure::from_error(Slug::TopicsNotReady, error).hint("orderflow topics apply"),
+        ServiceError::Store(cause) => of_store(cause),
+        ServiceError::Halted(halt) => of_halt(halt),
+        ServiceError::Client(_) => Failure::from_error(Slug::KafkaUnavailable, error),
+    }
+}
+
+fn of_halt(halt: &Halt) -> Failure {
+    let failure = Failure::from_error(Slug::named(halt.slug()).unwrap_or(Slug::Halted), halt);
+    match halt {
+        Halt::WrongDatabase { .. } => failure
+            .hint("--adopt-database, once, if this database is meant to take over")
+            .hint("orderflow explain wrong-database"),
+        Halt::Flood(_) => failure.hint("look at the dead letters with orderflow topics tail TOPIC.GROUP.dlq"),
+        _ => failure.hint(format!("orderflow explain {}", halt.slug())),
+    }
+}
+
+/// What a failure of a database is called.
+pub(super) fn of_store(error: &StoreError) -> Failure {
+    match error {
+        StoreError::Halt(_) | StoreError::Refused(_) => Failure::from_error(Slug::DatabaseDamaged, error),
+        StoreError::Fenced { .. } | StoreError::Stale { .. } | StoreError::Unknown(_) | StoreError::Unavailable(_) => {
+            Failure::from_error(Slug::StoreUnavailable, error)
+        }
+    }
+}
+
+/// What a database that does not open is called.
+pub(super) fn of_open(error: &OpenError) -> Failure {
+    let slug = match error {
+        OpenError::Locked { .. } | OpenError::Unwritable { .. } | OpenError::Unavailable(_) => Slug::StoreUnavailable,
+        OpenError::NewerVersion { .. } | OpenError::OlderVersion { .. } | OpenError::Foreign { .. } => {
+            Slug::StoreRefused
+        }
+        OpenError::Damaged { .. } => Slug::DatabaseDamaged,
+        OpenError::Missing { .. } => Slug::StoreMissing,
+    };
+    Failure::from_error(slug, error)
+}
+
+/// What a ledger that does not open is called.
+pub(super) fn of_ledger(error: &LedgerError) -> Failure {
+    match error {
+        LedgerError::Layout { .. } | LedgerError::Pragma { .. } => Failure::from_error(Slug::StoreRefused, error),
+        _ => Failure::from_error(Slug::StoreUnavailable, error),
     }
 }
 

@@ -3,12 +3,15 @@
 mod config;
 mod explain;
 mod failures;
+mod run;
+mod schemas;
 mod shell;
+mod tail;
 mod topics;
 
 use clap::CommandFactory as _;
 
-use crate::args::{Cli, Command, ConfigCommand, Flags, GlobalArgs, TopicsCommand};
+use crate::args::{Cli, Command, ConfigCommand, Flags, GlobalArgs, SchemasCommand, TopicsCommand};
 use crate::config::{Said, Settings};
 use crate::exit::Exit;
 use crate::logging::Talk;
@@ -30,9 +33,15 @@ pub(crate) fn run(cli: Cli) -> Outcome {
     };
     let global = &cli.global;
     match command {
+        Command::Run(args) => run::run(&args.command, global),
         Command::Topics(args) => match args.command {
             TopicsCommand::Plan(args) => topics::plan(&args, global, output),
             TopicsCommand::Apply(args) => topics::apply(&args, global, output),
+            TopicsCommand::Tail(args) => tail::run(args, global, output),
+        },
+        Command::Schemas(args) => match args.command {
+            SchemasCommand::Check(_) => schemas::check(output),
+            SchemasCommand::Serve(args) => schemas::serve(&args, global),
         },
         Command::Config(args) => match args.command {
             ConfigCommand::Show(args) => config::show(&args, global, output),

@@ -163,6 +163,16 @@ pub(crate) const SETTINGS: &[Setting] = &[
         FROM_THE_RUNTIME,
         "how long the producer waits for a batch to fill",
     ),
+    setting(
+        "runtime.cluster",
+        FROM_THE_RUNTIME,
+        "kafka, or embedded: librdkafka's own broker, to try things only",
+    ),
+    setting(
+        "gateway.amount_limit_minor",
+        "10000000",
+        "largest amount the built-in payment gateway charges, minor units",
+    ),
 ];
 
 /// Whether `key` is the name of a table, such as `log`.

@@ -20,7 +20,6 @@ pub(crate) struct Settings {
     /// The cluster and how to speak to it.
     pub(crate) connection: Connection,
     /// The folder of databases, ledgers and lock files.
-    #[expect(dead_code, reason = "the daemons read it")]
     pub(crate) data_dir: PathBuf,
     /// Whether to colour.
     pub(crate) color: ColorChoice,
@@ -31,8 +30,9 @@ pub(crate) struct Settings {
     /// How large topics are made.
     pub(crate) sizing: Sizing,
     /// Every bound of the runtime.
-    #[expect(dead_code, reason = "the daemons read it")]
     pub(crate) runtime: orderflow_runtime::Settings,
+    /// Largest amount the built-in payment gateway charges, minor units.
+    pub(crate) amount_limit_minor: i64,
     /// The file of a service's database, `{service}` standing for its name.
     database: String,
 }
@@ -56,18 +56,23 @@ impl Settings {
             topics: topics::names(said)?,
             sizing: topics::sizing(said)?,
             runtime: runtime::settings(said)?,
+            amount_limit_minor: parse(said, "gateway.amount_limit_minor", amount)?,
             database,
         })
     }
 
     /// The file of a service's database.
-    #[expect(dead_code, reason = "the daemons read it")]
     pub(crate) fn database(&self, service: &str) -> PathBuf {
         PathBuf::from(self.database.replace("{service}", service))
     }
 
+    /// The file of the built-in payment gateway's ledger.
+    pub(crate) fn ledger(&self) -> PathBuf {
+        self.data_dir.join("gateway-ledger.db")
+    }
+
     /// Whether every service has a file of its own.
-    #[expect(dead_code, reason = "the daemons read it")]
+    #[expect(dead_code, reason = "the audit asks")]
     pub(crate) fn database_per_service(&self) -> bool {
         self.database.contains("{service}")
     }
@@ -77,6 +82,11 @@ impl Settings {
 pub(super) fn parse<T>(said: &Said, key: &str, read: impl Fn(&str) -> Result<T, String>) -> Result<T, Failure> {
     let value = said.value(key)?;
     read(&value.text).map_err(|why| value.invalid(key, &why))
+}
+
+fn amount(text: &str) -> Result<i64, String> {
+    let amount = text.parse().ok().filter(|amount| *amount >= 0);
+    amount.ok_or_else(|| format!("{text:?} is not a whole number of minor units"))
 }
 
 fn sqlite_path(value: &Value) -> Result<&str, Failure> {

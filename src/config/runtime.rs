@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use orderflow_runtime::settings::{Settings, StartAt};
+use orderflow_runtime::settings::{Cluster, Settings, StartAt};
 
 use super::resolved::parse;
 use super::said::Said;
@@ -33,6 +33,7 @@ pub(super) fn settings(said: &Said) -> Result<Settings, Failure> {
         start: parse(said, "runtime.start", start)?,
         compression: parse(said, "runtime.compression", compression)?,
         linger: read.duration("runtime.linger")?,
+        cluster: parse(said, "runtime.cluster", cluster)?,
         ..Settings::default()
     };
     settings
@@ -73,6 +74,7 @@ pub(super) fn defaults() -> impl Iterator<Item = (String, String)> {
         ),
         ("compression", of.compression),
         ("linger", units::written_duration(of.linger)),
+        ("cluster", "kafka".to_owned()),
     ];
     texts.into_iter().map(|(key, text)| (format!("runtime.{key}"), text))
 }
@@ -109,6 +111,14 @@ fn start(text: &str) -> Result<StartAt, String> {
         "earliest" => Ok(StartAt::Earliest),
         "latest" => Ok(StartAt::Latest),
         _ => Err(format!("{text:?} is neither earliest nor latest")),
+    }
+}
+
+fn cluster(text: &str) -> Result<Cluster, String> {
+    match text {
+        "kafka" => Ok(Cluster::Kafka),
+        "embedded" => Ok(Cluster::Embedded),
+        _ => Err(format!("{text:?} is neither kafka nor embedded")),
     }
 }
 

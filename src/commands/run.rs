@@ -1,0 +1,112 @@
+//! `run`: a service as a daemon.
+
+use std::time::Duration;
+
+use orderflow_consumers::inventory::{self, Inventory};
+use orderflow_consumers::payment::simulator::Simulator;
+use orderflow_consumers::payment::{self, Charging, Payment};
+use orderflow_runtime::effects::{Callers, EffectSettings};
+use orderflow_runtime::store::sqlite::{SqliteOptions, SqliteStore};
+use orderflow_runtime::{Handler, Service, ServiceError, Topics};
+use tokio::runtime::Runtime;
+
+use super::failures::{of_ledger, of_open, of_service};
+use super::prepare;
+use crate::args::{GlobalArgs, RunCommand, ServiceArgs};
+use crate::config::Settings;
+use crate::exit::Exit;
+use crate::logging::Talk;
+use crate::report::{Failure, Outcome};
+use crate::signals::Signals;
+use crate::slug::Slug;
+
+/// How much longer than its drain a service may take to end before the process ends without it. Together they stay
+/// below five seconds, after which supervisors kill.
+const GRACE: Duration = Duration::from_millis(1_500);
+
+/// Runs one service until a signal ends it.
+pub(super) fn run(command: &RunCommand, global: &GlobalArgs) -> Outcome {
+    let (RunCommand::Inventory(args) | RunCommand::Payment(args)) = command;
+    let settings = prepared(args, global)?;
+    match command {
+        RunCommand::Inventory(_) => {
+            let handler = Inventory::new(settings.topics.clone());
+            let topics = Topics {
+                reads: handler.reads(),
+                writes: handler.writes(),
+            };
+            consume(
+                Service::new(inventory::GROUP, topics, handler),
+                inventory::GROUP,
+                settings,
+            )
+        }
+        RunCommand::Payment(_) => {
+            let handler = Payment::new(settings.topics.clone());
+            let topics = Topics {
+                reads: handler.reads(),
+                writes: handler.writes(),
+            };
+            let service = Service::new(payment::GROUP, topics, handler).callers(callers(&settings)?);
+            consume(service, payment::GROUP, settings)
+        }
+    }
+}
+
+fn prepared(args: &ServiceArgs, global: &GlobalArgs) -> Result<Settings, Failure> {
+    let mut settings = prepare(global, &(), Talk::Daemon)?;
+    settings.runtime.adopt_database = args.adopt_database;
+    Ok(settings)
+}
+
+/// Payment's calls to the outside: the built-in gateway.
+fn callers(settings: &Settings) -> Result<Callers, Failure> {
+    std::fs::create_dir_all(&settings.data_dir).map_err(|error| {
+        let message = format!("cannot make the folder {}", settings.data_dir.display());
+        Failure::new(Slug::StoreUnavailable, message).caused_by(&error)
+    })?;
+    let gateway =
+        Simulator::open(&settings.ledger(), settings.amount_limit_minor).map_err(|error| of_ledger(&error))?;
+    let callers = Callers::none().with(payment::CHARGE, Charging(gateway), EffectSettings::default());
+    callers.map_err(|error| Failure::from_error(Slug::ConfigInvalid, &error))
+}
+
+fn consume<H: Handler>(service: Service<H>, name: &str, settings: Settings) -> Outcome {
+    let signals = Signals::take()?;
+    let path = settings.database(name);
+    let store = SqliteStore::open(&path, &SqliteOptions::default()).map_err(|error| of_open(&error))?;
+    let service = service.settings(settings.runtime.clone());
+    let patience = settings.runtime.drain + GRACE;
+    let runtime = threads()?;
+    let ended = runtime.block_on(async {
+        let running = service.run(settings.connection, store, signals.clone().asked());
+        tokio::select! {
+            ended = running => Some(ended),
+            () = overdue(signals.clone(), patience) => None,
+        }
+    });
+    runtime.shutdown_background();
+    verdict(ended, &signals)
+}
+
+async fn overdue(signals: Signals, patience: Duration) {
+    signals.asked().await;
+    tokio::time::sleep(patience).await;
+}
+
+fn verdict(ended: Option<Result<(), ServiceError>>, signals: &Signals) -> Outcome {
+    match ended {
+        Some(Ok(())) => Ok(Exit::Done),
+        Some(Err(error)) => Err(of_service(&error).into()),
+        None => {
+            tracing::warn!("the drain was not over in time; the next start goes on where this one stopped");
+            Ok(signals.exit().unwrap_or(Exit::Terminated))
+        }
+    }
+}
+
+/// Threads for what waits: lanes, effects and the server of the contracts.
+pub(super) fn threads() -> Result<Runtime, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.map_err(|error| Failure::new(Slug::Internal, "no threads could be started").caused_by(&error))
+}

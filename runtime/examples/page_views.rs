@@ -4,6 +4,8 @@
 //! Run it with `cargo run -p orderflow-runtime --example page_views --features embedded-broker`: it brings its own broker
 //! and a database in a temporary folder, sends every view twice, and still counts each once.
 
+#![allow(clippy::print_stdout, reason = "an example says what it did")]
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -94,7 +96,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     .settings(EmbeddedBroker::settings(Settings::default()));
     let done = all_counted(database.clone(), 100);
     service
-        .run(broker.connection(), SqliteStore::open(&database, &SqliteOptions::default())?, done)
+        .run(
+            broker.connection(),
+            SqliteStore::open(&database, &SqliteOptions::default())?,
+            done,
+        )
         .await?;
 
     let views = views(&database)?;

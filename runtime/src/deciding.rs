@@ -6,31 +6,17 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::batch::{Arrived, Batch, Meaning, guarded, view};
-use crate::decision::{Decision, Effect, Fact, Timer};
+use crate::decision::Decision;
 use crate::error::Halt;
 use crate::handler::{Answered, Cause, Fired, Handler, Reason, Refusal, derive_id};
 use crate::lane::Desk;
 use crate::letters;
+use crate::made::{Made, Place};
 use crate::pipeline::wrong;
 use crate::record::Record;
 use crate::rows::{Change, RowKey, Rows, StoredRow, Wanted};
-use crate::settings::Settings;
-use crate::shared::wall_clock;
-use crate::store::{
-    Admission, Counts, DeadRow, EffectRow, EffectState, Flood, Lane, OutboxRow, Sequence, Store, TimerRow, Writes,
-};
+use crate::store::{Admission, Counts, DeadRow, Lane, Sequence, Store};
 use crate::topology::Topology;
-
-/// What a batch came to.
-#[derive(Debug)]
-pub(crate) struct Made {
-    pub(crate) writes: Writes,
-    pub(crate) flood: Flood,
-    /// How far publishing had come when the unit began; durable with it.
-    pub(crate) published: Sequence,
-    /// Index of each refused record in the batch, and why.
-    pub(crate) refused: Vec<(usize, Reason, String)>,
-}
 
 /// What deciding waits for.
 #[derive(Debug)]
@@ -53,14 +39,16 @@ enum Step {
 pub(crate) struct Deciding<'a, H: Handler> {
     handler: &'a H,
     topology: &'a Topology,
-    settings: &'a Settings,
+    /// Largest fact that is published, bytes.
+    limit: usize,
+    /// Records over which the share of dead letters is judged.
+    window: u64,
     lane: Lane,
     batch: &'a Batch<H::Event>,
     rows: Rows,
     steps: Vec<Step>,
     next: usize,
     hinted: bool,
-    sequence: Sequence,
     counts: Vec<Counts>,
     made: Made,
 }
@@ -69,31 +57,21 @@ impl<'a, H: Handler> Deciding<'a, H> {
     pub(crate) fn new<S: Store>(
         desk: &'a Desk<H, S>,
         batch: &'a Batch<H::Event>,
-        (sequence, published): (Sequence, Sequence),
+        sequences: (Sequence, Sequence),
     ) -> Self {
-        let writes = Writes {
-            now: wall_clock(),
-            attempts: batch.attempts.clone(),
-            ..Writes::default()
-        };
         Self {
             handler: desk.handler(),
             topology: desk.topology(),
-            settings: desk.settings(),
+            limit: desk.settings().record_bytes,
+            window: desk.settings().flood_window,
             lane: desk.lane(),
             batch,
             rows: Rows::new(),
             steps: Vec::with_capacity(batch.records.len()),
             next: 0,
             hinted: false,
-            sequence,
             counts: vec![Counts::default(); desk.topology().sources.len()],
-            made: Made {
-                writes,
-                flood: desk.flood(),
-                published,
-                refused: Vec::new(),
-            },
+            made: Made::new(desk.flood(), batch.attempts.clone(), sequences),
         }
     }
 
@@ -217,6 +195,10 @@ impl<'a, H: Handler> Deciding<'a, H> {
                     &Refusal::new(Reason::Conflict, "this event id was seen with other bytes"),
                 );
             }
+            (Meaning::Refused(_, refusal), Some(_)) => {
+                self.refuse(at, refusal);
+                self.bury(arrived);
+            }
             (_, Some(Admission::TooOld)) => {
                 self.refuse(
                     at,
@@ -225,10 +207,6 @@ impl<'a, H: Handler> Deciding<'a, H> {
                         "from before the inbox horizon: it may have been handled",
                     ),
                 );
-                self.bury(arrived);
-            }
-            (Meaning::Refused(_, refusal), Some(Admission::New | Admission::Redriven)) => {
-                self.refuse(at, refusal);
                 self.bury(arrived);
             }
             (Meaning::Event(arrival, event), Some(Admission::New | Admission::Redriven)) => {
@@ -278,63 +256,16 @@ impl<'a, H: Handler> Deciding<'a, H> {
 
     fn apply(&mut self, cause: &Cause, decision: Decision) -> Result<(), Halt> {
         self.rows.apply(decision.changes);
-        for fact in decision.facts {
-            let row = self.outbox_row(fact)?;
-            self.publish(row);
-        }
-        for effect in decision.effects {
-            let row = self.effect_row(cause, effect);
-            self.made.writes.effects.push(row);
-        }
-        for timer in decision.timers {
-            let row = self.timer_row(timer);
-            self.made.writes.timers.push(row);
-        }
-        Ok(())
-    }
-
-    /// Size and destination are looked at here, before anything is durable: a fact that Kafka will never take would block
-    /// every later fact of its lane.
-    fn outbox_row(&self, fact: Fact) -> Result<OutboxRow, Halt> {
-        let bytes = fact.key.len() + fact.value.len() + fact.headers.as_bytes().len();
-        if bytes > self.settings.record_bytes {
-            let limit = self.settings.record_bytes;
-            return Err(wrong(
-                self.lane,
-                format!("fact {} has {bytes} bytes, the limit is {limit}", fact.id),
-            ));
-        }
-        let Some(partition) = self.topology.partition(&fact.topic, &fact.key) else {
-            return Err(wrong(
-                self.lane,
-                format!("fact {} goes to {}, which is not declared", fact.id, fact.topic),
-            ));
-        };
-        Ok(OutboxRow {
-            sequence: 0,
-            topic: fact.topic,
-            partition,
-            timestamp: self.made.writes.now,
-            event_id: fact.id,
-            key: Some(fact.key),
-            value: Some(fact.value),
-            headers: fact.headers,
-            reason: None,
-        })
-    }
-
-    fn publish(&mut self, mut row: OutboxRow) {
-        row.sequence = self.sequence;
-        self.sequence += 1;
-        self.made.writes.outbox.push(row);
+        let (topology, lane, limit) = (self.topology, self.lane, self.limit);
+        let said = (decision.facts, decision.effects, decision.timers);
+        self.made.add(Place { topology, lane, limit }, cause, said)
     }
 
     fn refuse(&mut self, at: usize, refusal: &Refusal) {
         let record = self.view(at);
         let source = self.topology.source(self.batch.records[at].record.source);
         let to = (&source.dead_letters, &*self.topology.group, self.made.writes.now);
-        let letter = letters::letter(&record, refusal, to, self.sequence);
-        self.publish(letter);
+        self.made.publish(letters::letter(&record, refusal, to));
         self.made.refused.push((at, refusal.reason, refusal.detail.clone()));
         self.count(at, |counts| &mut counts.dead);
     }
@@ -352,35 +283,7 @@ impl<'a, H: Handler> Deciding<'a, H> {
         let dead = counts.dead;
         *what(counts) += 1;
         let died = counts.dead > dead;
-        self.made.flood.count(died, self.settings.flood_window);
-    }
-
-    fn effect_row(&self, cause: &Cause, effect: Effect) -> EffectRow {
-        let now = self.made.writes.now;
-        EffectRow {
-            id: effect.id,
-            lane: self.lane,
-            kind: effect.kind.to_owned(),
-            idempotency_key: effect.idempotency_key,
-            subject: effect.subject,
-            request: effect.request,
-            caused_at: cause.time,
-            created_at: now,
-            due: now,
-            attempts: 0,
-            state: EffectState::Pending,
-            traceparent: cause.traceparent.clone(),
-        }
-    }
-
-    fn timer_row(&self, timer: Timer) -> TimerRow {
-        TimerRow {
-            id: timer.id,
-            lane: self.lane,
-            kind: timer.kind.to_owned(),
-            subject: timer.subject,
-            due: timer.due,
-        }
+        self.made.flood.count(died, self.window);
     }
 
     fn answered(&self, at: usize) -> Answered<'a> {

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::handler::{Reason, Refusal, derive_id};
 use crate::record::{Headers, Origin, Record};
-use crate::store::{OutboxRow, Sequence};
+use crate::store::OutboxRow;
 
 /// Longest detail kept in a header, bytes: the headroom of a dead-letter topic is for all headers together.
 const DETAIL_BYTES: usize = 1_024;
@@ -69,15 +69,10 @@ fn letter_id(origin: Origin<'_>, timestamp: i64) -> Uuid {
     derive_id(timestamp, &[b"dead letter", origin.topic.as_bytes(), &place])
 }
 
-/// The dead letter of a refused record: bytes and key untouched.
-pub(crate) fn letter(
-    record: &Record<'_>,
-    refusal: &Refusal,
-    (topic, group, now): (&Arc<str>, &str, i64),
-    sequence: Sequence,
-) -> OutboxRow {
+/// The dead letter of a refused record: bytes and key untouched. Its sequence is given when it is written.
+pub(crate) fn letter(record: &Record<'_>, refusal: &Refusal, (topic, group, now): (&Arc<str>, &str, i64)) -> OutboxRow {
     OutboxRow {
-        sequence,
+        sequence: 0,
         topic: Arc::clone(topic),
         partition: record.origin.partition,
         timestamp: now,
@@ -145,7 +140,7 @@ mod tests {
 
     fn refuse(record: &Record<'_>) -> OutboxRow {
         let refusal = Refusal::new(Reason::Truncated, "ends early");
-        letter(record, &refusal, (&"orders.g.dlq".into(), "g", 2_000), 7)
+        letter(record, &refusal, (&"orders.g.dlq".into(), "g", 2_000))
     }
 
     #[test]

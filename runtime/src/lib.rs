@@ -15,6 +15,7 @@ pub mod kafka;
 mod lane;
 mod letters;
 mod limits;
+mod made;
 pub mod observer;
 pub mod partitioner;
 mod pipeline;

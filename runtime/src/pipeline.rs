@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use crate::batch::Batch;
 use crate::crash_point;
-use crate::deciding::{Deciding, Made, Need};
+use crate::deciding::{Deciding, Need};
 use crate::error::Halt;
 use crate::handler::Handler;
 use crate::lane::Desk;
+use crate::made::Made;
 use crate::store::{Lane, Move, Sequence, Store, StoreError, Unit};
 
 /// Why a batch is not done.

@@ -75,7 +75,7 @@ impl Default for Settings {
             batch_records: 2_000,
             buffered_bytes: 16 << 20,
             lane_buffered_bytes: 4 << 20,
-            in_flight_facts: 8_000,
+            in_flight_facts: 4_000,
             drain: Duration::from_secs(3),
             session_timeout: Duration::from_secs(10),
             idle_flush: Duration::from_millis(100),

@@ -2,6 +2,7 @@
 
 mod assignment;
 mod checks;
+mod client;
 mod context;
 mod hold;
 mod retention;
@@ -20,12 +21,11 @@ use crate::crash_point;
 use crate::effects::Callers;
 use crate::error::{Halt, ServiceError};
 use crate::handler::Handler;
-use crate::kafka::Connection;
 use crate::record::{Fetched, NextOffset};
-use crate::settings::{Cluster, FETCH_BYTES, Settings};
 use crate::shared::{Again, Notice, Shared};
 use crate::store::{Identity, Lane, Store};
 
+pub(crate) use self::client::client;
 pub(crate) use self::context::Context;
 use self::context::Rebalance;
 use self::hold::Hold;
@@ -72,43 +72,6 @@ pub(crate) struct Edge<H, S> {
     paused: bool,
     /// Why publishing cannot go on, once it cannot.
     publishing: watch::Receiver<Option<String>>,
-}
-
-/// The client of a group. Connects lazily; an unreachable broker shows in the loop.
-///
-/// # Errors
-/// A property that librdkafka does not know or does not take.
-pub(crate) fn client(
-    connection: &Connection,
-    settings: &Settings,
-    (group, identity): (&str, &Identity),
-) -> Result<BaseConsumer<Context>, ServiceError> {
-    let mut config = connection.client(&[
-        ("queued.max.messages.kbytes", "8192"),
-        ("fetch.queue.backoff.ms", "2"),
-        ("fetch.message.max.bytes", &FETCH_BYTES.to_string()),
-        ("fetch.wait.max.ms", "100"),
-        ("partition.assignment.strategy", "range"),
-        ("session.timeout.ms", &settings.session_timeout.as_millis().to_string()),
-        (
-            "heartbeat.interval.ms",
-            &(settings.session_timeout / 10).as_millis().to_string(),
-        ),
-        ("topic.metadata.refresh.interval.ms", "30000"),
-    ]);
-    config
-        .set("group.id", group)
-        .set("enable.auto.commit", "false")
-        .set("enable.auto.offset.store", "false")
-        .set("enable.partition.eof", "true")
-        .set("isolation.level", "read_committed")
-        .set("auto.offset.reset", "error");
-    if identity.exclusive && settings.cluster == Cluster::Kafka {
-        config.set("group.instance.id", &identity.instance);
-    }
-    config
-        .create_with_context(Context::default())
-        .map_err(|error| ServiceError::Configuration(crate::kafka::plain(&error)))
 }
 
 impl<H: Handler, S: Store> Edge<H, S> {

@@ -16,16 +16,18 @@ use tokio::time::Instant;
 
 use crate::batch::{Batch, Reading};
 use crate::crash_point;
-use crate::deciding::Made;
 use crate::effects::{Event, Executor};
 use crate::error::Halt;
 use crate::handler::Handler;
+use crate::made::Made;
+use crate::observer::Observer;
 use crate::record::{Fetched, NextOffset};
 use crate::relay::LaneRelay;
 use crate::settings::Settings;
 use crate::shared::{Again, Shared, wall_clock};
 use crate::store::{
-    Answer, Claim, EffectRow, Flood, Lane as Number, OutboxRow, Sequence, Store, StoreError, TimerRow, Turn,
+    Answer, Claim, EffectRow, EffectState, Flood, Lane as Number, OutboxRow, Sequence, Store, StoreError, TimerRow,
+    Turn,
 };
 use crate::topology::Topology;
 
@@ -253,7 +255,7 @@ impl<H: Handler, S: Store> Lane<Consuming, H, S> {
         tokio::select! {
             () = self.desk.relay.changed() => {}
             () = self.inbox.arrival(), if !full => {}
-            event = self.executor.next() => take_event(batch, event),
+            event = self.executor.next() => take_event(&*self.desk.shared.observer, batch, event),
             () = sleep_until(flush_at) => {}
             () = sleep_until(timer_in.map(|wait| Instant::now() + wait)) => {}
         }
@@ -263,7 +265,7 @@ impl<H: Handler, S: Store> Lane<Consuming, H, S> {
         let most = self.desk.settings().batch_records;
         while batch.answers.len() + batch.attempts.len() < most {
             let Some(event) = self.executor.try_next() else { return };
-            take_event(batch, event);
+            take_event(&*self.desk.shared.observer, batch, event);
         }
     }
 
@@ -376,16 +378,25 @@ impl<H: Handler, S: Store> Lane<Draining, H, S> {
     }
 }
 
-fn take_event<E>(batch: &mut Batch<E>, event: Event) {
+fn take_event<E>(observer: &dyn Observer, batch: &mut Batch<E>, event: Event) {
     match event {
         Event::Answer { effect, answer } => {
+            observer.called(&effect.kind, "answered");
             let answer = Answer {
                 effect: effect.id,
                 answer,
             };
             batch.answers.push((effect, answer));
         }
-        Event::Attempt { attempt, .. } => batch.attempts.push(attempt),
+        Event::Attempt { kind, attempt } => {
+            let outcome = if attempt.state == EffectState::Unknown {
+                "unknown"
+            } else {
+                "retry"
+            };
+            observer.called(&kind, outcome);
+            batch.attempts.push(attempt);
+        }
     }
 }
 

@@ -1,12 +1,13 @@
 use std::path::{Path, PathBuf};
 
+use super::*;
+use crate::samples;
 use apache_avro::Schema;
 use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::writer::datum::GenericDatumWriter;
-use proptest::prelude::*;
 
-use super::*;
-use crate::samples;
+mod damage;
+mod values;
 
 /// A value in Avro's wire format, part by part.
 struct Value(Vec<u8>);
@@ -246,57 +247,5 @@ fn golden_bytes_of_the_latest_versions_are_what_is_written() {
             "{}",
             event.event_type()
         );
-    }
-}
-
-#[derive(Debug, Clone)]
-enum Damage {
-    Flip(prop::sample::Index, u8),
-    Insert(prop::sample::Index, Vec<u8>),
-    Remove(prop::sample::Index, usize),
-    Cut(prop::sample::Index),
-}
-
-fn damage() -> impl Strategy<Value = Damage> {
-    let at = any::<prop::sample::Index>;
-    prop_oneof![
-        4 => (at(), 1_u8..).prop_map(|(index, bits)| Damage::Flip(index, bits)),
-        2 => (at(), prop::collection::vec(any::<u8>(), 1..12)).prop_map(|(index, bytes)| Damage::Insert(index, bytes)),
-        1 => (at(), 1..8_usize).prop_map(|(index, count)| Damage::Remove(index, count)),
-        1 => at().prop_map(Damage::Cut),
-    ]
-}
-
-fn damaged(mut value: Vec<u8>, damage: Damage) -> Vec<u8> {
-    match damage {
-        _ if value.is_empty() => {}
-        Damage::Flip(at, bits) => *at.get_mut(&mut value) ^= bits,
-        Damage::Insert(at, bytes) => {
-            let at = at.index(value.len());
-            value.splice(at..at, bytes);
-        }
-        Damage::Remove(at, count) => {
-            let at = at.index(value.len());
-            value.drain(at..(at + count).min(value.len()));
-        }
-        Damage::Cut(at) => value.truncate(at.index(value.len())),
-    }
-    value
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4_096))]
-
-    /// Damaged bytes are an event or a named reason; what is read was really there, so it is no longer than its bytes.
-    #[test]
-    fn damaged_bytes_are_read_or_refused(
-        which in 0..EventType::ALL.len(),
-        damages in prop::collection::vec(damage(), 1..6),
-    ) {
-        let value = damages.into_iter().fold(golden(&history::all()[which]), damaged);
-        match decode(&value) {
-            Ok(event) => prop_assert!(encoded(&event).len() <= value.len()),
-            Err(error) => prop_assert!(error.to_string().len() < 400, "{error}"),
-        }
     }
 }

@@ -1,7 +1,7 @@
 //! Whether the topics can hold what will be written to them, asked before anything is: a dead letter that its topic
 //! refuses would stop its lane for ever.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, OwnedResourceSpecifier, ResourceSpecifier};
@@ -31,7 +31,8 @@ pub(crate) async fn check(connection: &Connection, sources: &[Source], dense: bo
         .client(&[])
         .create()
         .map_err(|error| ServiceError::Configuration(kafka::plain(&error)))?;
-    let topics: Vec<&str> = sources
+    // Each once: the protocol refuses a request that names a topic twice.
+    let topics: BTreeSet<&str> = sources
         .iter()
         .flat_map(|source| [&*source.topic, &*source.dead_letters])
         .collect();
@@ -44,7 +45,7 @@ pub(crate) async fn check(connection: &Connection, sources: &[Source], dense: bo
     }
 }
 
-async fn describe(admin: &AdminClient<DefaultClientContext>, topics: &[&str]) -> Result<Described, String> {
+async fn describe(admin: &AdminClient<DefaultClientContext>, topics: &BTreeSet<&str>) -> Result<Described, String> {
     let asked: Vec<_> = topics.iter().map(|topic| ResourceSpecifier::Topic(topic)).collect();
     let options = AdminOptions::new().request_timeout(Some(ANSWER));
     let answered = admin

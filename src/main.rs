@@ -7,6 +7,7 @@ mod config;
 mod exit;
 mod help;
 mod logging;
+mod meter;
 mod output;
 mod report;
 mod services;

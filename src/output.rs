@@ -55,9 +55,14 @@ impl Output {
         print(&table(T::HEADERS, &rows))
     }
 
+    /// Whether people are told anything beside the data: not with `-q` or `--json`.
+    pub(crate) const fn talks(self) -> bool {
+        !self.quiet && !self.json
+    }
+
     /// A sentence for a person, on stderr; nothing with `-q` or `--json`.
     pub(crate) fn note(self, text: &str) {
-        if !self.quiet && !self.json {
+        if self.talks() {
             let _nobody_reads = writeln!(anstream::stderr(), "{text}");
         }
     }

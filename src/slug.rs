@@ -193,6 +193,9 @@ slugs! {
     "What was waited for did not happen within --timeout. Nothing was undone: what was written stays written. Are the \
      services running? Wait again with a longer --timeout."
 
+    Interrupted "interrupted" Interrupted "Ended by a signal before anything was done"
+    "SIGINT or SIGTERM came while the command waited for the brokers. Nothing was written."
+
     DemoFailed "demo-failed" Failed "The demonstration did not come to its end"
     "A part of the demonstration ended early or something unexpected came out. Its logs say more: run it with \
      --data-dir DIR and look into that folder."

@@ -1,5 +1,6 @@
 //! Durations, sizes and points in time as people write them.
 
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 /// Units of time with their length in milliseconds, the longest first.
@@ -62,6 +63,15 @@ pub(crate) fn size(text: &str) -> Result<u64, String> {
     let unit = if unit.is_empty() { "B" } else { unit };
     let (_, length) = SIZE.iter().find(|(name, _)| *name == unit).ok_or_else(expected)?;
     count.checked_mul(*length).ok_or_else(expected)
+}
+
+/// Parses a count of at least one.
+///
+/// # Errors
+/// A sentence that says what was expected.
+pub(crate) fn count(text: &str) -> Result<NonZeroU64, String> {
+    text.parse()
+        .map_err(|_| format!("{text:?} is not a whole number from 1 on"))
 }
 
 /// A duration as [`duration`] reads it, in the largest unit that gives a whole number.

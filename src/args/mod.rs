@@ -3,6 +3,7 @@
 mod config;
 mod explain;
 mod global;
+mod order;
 mod run;
 mod schemas;
 mod shell;
@@ -13,6 +14,7 @@ use clap::{Parser, Subcommand};
 pub(crate) use config::{ConfigArgs, ConfigCommand, ConfigShowArgs};
 pub(crate) use explain::ExplainArgs;
 pub(crate) use global::{Flags, GlobalArgs};
+pub(crate) use order::{EmitArgs, OrderArgs, OrderCommand, PlaceArgs};
 pub(crate) use run::{RunArgs, RunCommand, ServiceArgs};
 pub(crate) use schemas::{SchemasArgs, SchemasCommand, ServeArgs};
 pub(crate) use shell::{CompletionsArgs, ManArgs};
@@ -48,6 +50,7 @@ pub(crate) struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Order(OrderArgs),
     Run(RunArgs),
     Topics(TopicsArgs),
     Schemas(SchemasArgs),

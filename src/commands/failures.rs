@@ -2,6 +2,9 @@
 
 use orderflow_consumers::payment::simulator::ledger::LedgerError;
 use orderflow_operations::topics;
+use orderflow_producers::SinkError;
+use orderflow_producers::emit::{EmitError, InvalidShape};
+use orderflow_producers::place::PlaceError;
 use orderflow_runtime::store::StoreError;
 use orderflow_runtime::store::sqlite::OpenError;
 use orderflow_runtime::{Halt, ServiceError};
@@ -25,6 +28,61 @@ pub(super) fn of_topics(error: &topics::Error) -> Failure {
         Error::NotVisible { .. } | Error::Stalled { .. } => Failure::from_error(Slug::KafkaUnavailable, error),
         Error::NoTopic { .. } => Failure::from_error(Slug::TopicMissing, error).hint("orderflow topics apply"),
         Error::NoPartition { .. } => Failure::from_error(Slug::Usage, error),
+    }
+}
+
+/// What an order that was not placed is called.
+pub(super) fn of_place(error: &PlaceError) -> Failure {
+    match error {
+        PlaceError::Invalid(_) => Failure::from_error(Slug::ValidationFailed, error),
+        PlaceError::NotWritten(cause) => of_sink(cause),
+        PlaceError::MaybeWritten {
+            order_id,
+            placed_at,
+            cause,
+        } => Failure::new(Slug::Unacknowledged, format!("order {order_id} may have been written"))
+            .caused_by(cause)
+            .hint(format!(
+                "repeat it with --order-id {order_id} --placed-at {placed_at}: it counts once in any case"
+            )),
+    }
+}
+
+/// What a load that did not come to its end is called.
+pub(super) fn of_emit(error: &EmitError) -> Failure {
+    match error {
+        EmitError::Shape(shape) => of_shape(shape),
+        EmitError::NotOpened(cause) => of_sink(cause),
+        EmitError::Interrupted { cause, report } => of_sink(cause).hint(format!(
+            "{} of {} orders sent are acknowledged",
+            report.tally.acknowledged, report.tally.sent
+        )),
+    }
+}
+
+/// What a load that cannot look like that is called.
+pub(super) fn of_shape(error: &InvalidShape) -> Failure {
+    Failure::from_error(Slug::Usage, error)
+}
+
+/// What a failure to produce is called.
+pub(super) fn of_sink(error: &SinkError) -> Failure {
+    let slug = match error {
+        SinkError::Forbidden(_) => Slug::PropertyRefused,
+        SinkError::Configuration(_) => Slug::ConfigInvalid,
+        SinkError::Unreachable { .. } => Slug::KafkaUnavailable,
+        SinkError::Credentials { .. } => Slug::Unauthenticated,
+        SinkError::MissingTopic { .. } => Slug::TopicMissing,
+        SinkError::TooLarge { .. } => Slug::ValidationFailed,
+        SinkError::Refused { reason, .. } => answered(reason),
+        SinkError::NotAcknowledged { .. } => Slug::Unacknowledged,
+        SinkError::Stopped => Slug::Interrupted,
+    };
+    let failure = Failure::from_error(slug, error);
+    match error {
+        SinkError::MissingTopic { .. } => failure.hint("orderflow topics apply"),
+        SinkError::Unreachable { .. } | SinkError::Configuration(_) => failure.hint("orderflow config show --origin"),
+        _ => failure,
     }
 }
 

@@ -3,6 +3,7 @@
 mod config;
 mod explain;
 mod failures;
+mod order;
 mod run;
 mod schemas;
 mod shell;
@@ -11,7 +12,7 @@ mod topics;
 
 use clap::CommandFactory as _;
 
-use crate::args::{Cli, Command, ConfigCommand, Flags, GlobalArgs, SchemasCommand, TopicsCommand};
+use crate::args::{Cli, Command, ConfigCommand, Flags, GlobalArgs, OrderCommand, SchemasCommand, TopicsCommand};
 use crate::config::{Said, Settings};
 use crate::exit::Exit;
 use crate::logging::Talk;
@@ -33,6 +34,10 @@ pub(crate) fn run(cli: Cli) -> Outcome {
     };
     let global = &cli.global;
     match command {
+        Command::Order(args) => match args.command {
+            OrderCommand::Place(args) => order::place(args, global, output),
+            OrderCommand::Emit(args) => order::emit(&args, global, output),
+        },
         Command::Run(args) => run::run(&args.command, global),
         Command::Topics(args) => match args.command {
             TopicsCommand::Plan(args) => topics::plan(&args, global, output),

@@ -34,7 +34,7 @@ macro_rules! uuid_id {
 }
 
 uuid_id! {
-    /// Identity of an event. `UUIDv7` where something begins, [`derive`]d from its cause otherwise.
+    /// Identity of an event. `UUIDv7` where something begins, [`derive()`]d from its cause otherwise.
     EventId
 }
 uuid_id! {

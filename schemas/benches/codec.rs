@@ -58,7 +58,11 @@ fn codec(criterion: &mut Criterion) {
             });
         });
         group.bench_function(BenchmarkId::new("headers", items), |bench| {
-            bench.iter(|| headers::of(black_box(&event), Some(&trace)));
+            bench.iter(|| {
+                headers::each(black_box(&event), Some(&trace), |name, value| {
+                    black_box((name, value));
+                });
+            });
         });
         group.bench_function(BenchmarkId::new("validate", items), |bench| {
             bench.iter(|| black_box(&order).validate());

@@ -5,6 +5,7 @@
 
 pub mod emit;
 mod fresh;
+pub mod import;
 pub mod place;
 mod progress;
 mod sink;

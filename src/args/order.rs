@@ -34,7 +34,7 @@ pub(crate) enum OrderCommand {
 #[derive(Debug, Args)]
 #[command(after_long_help = help::sections(&[
     "orderflow order place --customer 17850 --item 85123A:6:2.55 --item 71053:6:3.39",
-    "orderflow order place --item 22423:1:12.75 --currency EUR --payment-token tok_decline_insufficient_funds",
+    "orderflow order place --item 22423:1:12.75 --payment-token tok_decline_no_funds",
     "orderflow order place --item 22423:1:12.75 --json",
 ], &[
     Exit::Done, Exit::Usage, Exit::Refused, Exit::Unreachable, Exit::Interrupted, Exit::Terminated,

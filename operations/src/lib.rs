@@ -1,3 +1,4 @@
 //! What looks after the pipeline: topics, audit, demo, bench.
 
+pub mod audit;
 pub mod topics;

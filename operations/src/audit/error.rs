@@ -1,0 +1,68 @@
+//! Why an audit could not judge.
+
+use std::time::Duration;
+
+use orderflow_consumers::payment::simulator::ledger::LedgerError;
+use orderflow_runtime::store::StoreError;
+use orderflow_runtime::store::sqlite::OpenError;
+use thiserror::Error;
+
+use crate::topics;
+
+/// Why there is no report. None of these says anything about the invariants.
+#[derive(Debug, Error)]
+pub enum AuditError {
+    /// The groups did not pass the watermarks in time.
+    #[error("after {} s the services are not where the topics ended: {}", waited.as_secs(), behind.join("; "))]
+    Deadline {
+        /// How long was waited.
+        waited: Duration,
+        /// What was still missing, the first few.
+        behind: Vec<String>,
+    },
+    /// The topics could not be read.
+    #[error(transparent)]
+    Cluster(#[from] topics::Error),
+    /// A database could not be read.
+    #[error("{0}")]
+    Database(String),
+    /// Something that is needed to judge has been deleted, or was never there.
+    #[error("{0}")]
+    Missing(String),
+    /// The audit's own temporary database failed, most likely for want of space.
+    #[error("the audit's temporary database failed; it needs about 400 bytes for each order in {}", folder.display())]
+    Work {
+        /// Where temporary files go.
+        folder: std::path::PathBuf,
+        /// What SQLite says.
+        #[source]
+        cause: rusqlite::Error,
+    },
+}
+
+impl From<rusqlite::Error> for AuditError {
+    fn from(cause: rusqlite::Error) -> Self {
+        Self::Work {
+            folder: std::env::temp_dir(),
+            cause,
+        }
+    }
+}
+
+impl From<StoreError> for AuditError {
+    fn from(error: StoreError) -> Self {
+        Self::Database(error.to_string())
+    }
+}
+
+impl From<OpenError> for AuditError {
+    fn from(error: OpenError) -> Self {
+        Self::Database(error.to_string())
+    }
+}
+
+impl From<LedgerError> for AuditError {
+    fn from(error: LedgerError) -> Self {
+        Self::Database(error.to_string())
+    }
+}

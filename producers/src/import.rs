@@ -4,7 +4,7 @@
 //! byte of an order follows from the file and the options, so that a file imported twice places every order once and an
 //! interrupted import is completed by repeating it. The rules are in `docs/importing.md`.
 
-mod csv;
+pub(crate) mod csv;
 mod error;
 mod input;
 mod invoices;

@@ -9,6 +9,7 @@ pub mod import;
 pub mod place;
 mod progress;
 mod sink;
+pub mod stock;
 
 pub use progress::{Progress, Stop, Watch};
 pub use sink::{Latency, Patience, Position, Sink, SinkError, SinkOptions, Tally};

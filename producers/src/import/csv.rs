@@ -17,28 +17,28 @@ const MAX_RECORD_LINES: usize = 32;
 
 /// A record, or a line that is none.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Record {
+pub(crate) struct Record {
     /// The line it begins on, counted from 1.
-    pub(super) line: u64,
-    pub(super) content: Result<Vec<Vec<u8>>, Broken>,
+    pub(crate) line: u64,
+    pub(crate) content: Result<Vec<Vec<u8>>, Broken>,
 }
 
 /// A line that is no record.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Broken {
-    pub(super) why: &'static str,
+pub(crate) struct Broken {
+    pub(crate) why: &'static str,
     /// What stands before its first comma.
-    pub(super) first: Vec<u8>,
+    pub(crate) first: Vec<u8>,
 }
 
-pub(super) struct Records<R> {
+pub(crate) struct Records<R> {
     lines: Lines<R>,
     /// Lines that were read for a record that turned out to be broken.
     again: VecDeque<Line>,
 }
 
 impl<R: BufRead> Records<R> {
-    pub(super) const fn new(input: R) -> Self {
+    pub(crate) const fn new(input: R) -> Self {
         Self {
             lines: Lines::new(input, MAX_RECORD_BYTES),
             again: VecDeque::new(),
@@ -46,12 +46,12 @@ impl<R: BufRead> Records<R> {
     }
 
     /// The last line that was read whole.
-    pub(super) const fn line(&self) -> u64 {
+    pub(crate) const fn line(&self) -> u64 {
         self.lines.number()
     }
 
     /// The next record; `None` at the end. Empty lines are none.
-    pub(super) fn next(&mut self) -> io::Result<Option<Record>> {
+    pub(crate) fn next(&mut self) -> io::Result<Option<Record>> {
         loop {
             let Some(first) = self.take()? else {
                 return Ok(None);

@@ -14,16 +14,16 @@ use super::{Format, ImportError};
 /// Where the bytes come from, gzipped or not.
 #[derive(Debug)]
 pub struct Input {
-    from: From,
+    from: Origin,
     meter: Meter,
 }
 
-enum From {
+enum Origin {
     File(PathBuf),
     Reader(String, Box<dyn Read + Send>),
 }
 
-impl fmt::Debug for From {
+impl fmt::Debug for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.name())
     }
@@ -37,10 +37,10 @@ pub(super) struct Meter {
 }
 
 /// An input that is being read, unpacked.
-pub(super) struct Opened {
-    pub(super) name: String,
-    pub(super) format: Format,
-    pub(super) bytes: Box<dyn BufRead>,
+pub(crate) struct Opened {
+    pub(crate) name: String,
+    pub(crate) format: Format,
+    pub(crate) bytes: Box<dyn BufRead>,
 }
 
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -56,7 +56,7 @@ impl Input {
             .filter(std::fs::Metadata::is_file)
             .map(|file| file.len());
         Self {
-            from: From::File(path),
+            from: Origin::File(path),
             meter: Meter {
                 size,
                 ..Meter::default()
@@ -81,7 +81,7 @@ impl Input {
     /// Anything else that can be read; the name is for messages.
     pub fn reader(name: &str, reader: impl Read + Send + 'static) -> Self {
         Self {
-            from: From::Reader(name.to_owned(), Box::new(reader)),
+            from: Origin::Reader(name.to_owned(), Box::new(reader)),
             meter: Meter::default(),
         }
     }
@@ -90,7 +90,7 @@ impl Input {
         self.meter.clone()
     }
 
-    pub(super) fn open(self, format: Option<Format>) -> Result<Opened, ImportError> {
+    pub(crate) fn open(self, format: Option<Format>) -> Result<Opened, ImportError> {
         let name = self.from.name();
         let packed = self.from.open().map(|reader| {
             let counted = Counted {
@@ -120,7 +120,7 @@ impl Meter {
     }
 }
 
-impl From {
+impl Origin {
     fn name(&self) -> String {
         match self {
             Self::File(path) => path.display().to_string(),

@@ -8,6 +8,8 @@ mod lock;
 mod open;
 mod reader;
 mod tables;
+#[cfg(test)]
+mod tests;
 mod unit;
 mod writer;
 

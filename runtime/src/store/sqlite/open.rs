@@ -11,7 +11,7 @@ use thiserror::Error;
 use super::failure::sentence;
 use crate::store::StoreError;
 
-/// Marks the file as ours: "OrdF".
+/// Marks the file as ours; reads `OrdF`.
 const APPLICATION_ID: i64 = 0x4f72_6446;
 
 /// Schema of the database, each file one step. Released steps are never edited.

@@ -1,4 +1,6 @@
 //! What looks after the pipeline: topics, audit, demo, bench.
 
 pub mod audit;
+pub mod bench;
+pub mod demo;
 pub mod topics;

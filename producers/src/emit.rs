@@ -113,7 +113,8 @@ pub fn emit(
     let outcome = load.run(stop, watch);
     let finished = load.sink.finish();
     let report = load.report(seed, stop.is_requested());
-    match outcome.and(finished.map(drop)) {
+    // What is in flight still may arrive after a request to stop; if it does not, that is worth more than the request.
+    match finished.map(drop).and(outcome) {
         Ok(()) | Err(SinkError::Stopped) => Ok(report),
         Err(cause) => Err(EmitError::Interrupted {
             cause,

@@ -267,13 +267,15 @@ impl Sink {
             return Ok(());
         };
         let topic = self.options.topic.clone();
-        Err(match refusal.too_large {
-            Some((key, bytes)) => SinkError::TooLarge { topic, key, bytes },
-            None => SinkError::Refused {
-                topic,
-                partition: refusal.partition,
-                reason: refusal.reason,
-            },
+        if let Some((key, bytes)) = refusal.too_large {
+            return Err(SinkError::TooLarge { topic, key, bytes });
+        }
+        // A fatal error purges the queue, and those reports can come before that of the record it is about.
+        let fatal = self.producer.client().fatal_error().filter(|_| refusal.is_consequence);
+        Err(SinkError::Refused {
+            topic,
+            partition: refusal.partition,
+            reason: fatal.map_or(refusal.reason, |(_, reason)| reason),
         })
     }
 

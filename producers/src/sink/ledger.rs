@@ -30,6 +30,8 @@ pub(super) struct Refusal {
     pub(super) partition: i32,
     pub(super) reason: String,
     pub(super) too_large: Option<(String, usize)>,
+    /// It was not refused itself; the client gave up what was queued behind a record that was.
+    pub(super) is_consequence: bool,
 }
 
 /// A global error of the client, most of which it retries by itself.
@@ -112,11 +114,16 @@ impl Ledger {
         }
     }
 
-    /// Keeps the first: what follows it are records that were queued behind it.
-    fn refuse(&self, refusal: impl FnOnce() -> Refusal) {
+    /// Keeps the first that is no mere consequence of another.
+    fn refuse(&self, error: &KafkaError, refusal: impl FnOnce() -> Refusal) {
         self.failed.fetch_add(1, Ordering::Relaxed);
         let mut first = self.refusal.lock().unwrap_or_else(PoisonError::into_inner);
-        first.get_or_insert_with(refusal);
+        if first
+            .as_ref()
+            .is_none_or(|first| first.is_consequence && !is_consequence(error))
+        {
+            *first = Some(refusal());
+        }
     }
 }
 
@@ -145,7 +152,8 @@ impl ProducerContext for Ledger {
     fn delivery(&self, report: &DeliveryResult<'_>, sent: usize) {
         match report {
             Ok(record) => self.acknowledge(record.partition(), record.offset(), sent),
-            Err((error, record)) => self.refuse(|| Refusal {
+            Err((error, record)) => self.refuse(error, || Refusal {
+                is_consequence: is_consequence(error),
                 partition: record.partition(),
                 reason: error.to_string(),
                 too_large: is_about_size(error).then(|| {
@@ -165,4 +173,9 @@ pub(super) fn is_about_size(error: &KafkaError) -> bool {
             RDKafkaErrorCode::MessageSizeTooLarge | RDKafkaErrorCode::InvalidMessageSize
         )
     })
+}
+
+fn is_consequence(error: &KafkaError) -> bool {
+    let code = error.rdkafka_error_code();
+    code.is_some_and(|code| matches!(code, RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight))
 }

@@ -52,7 +52,7 @@ impl Output {
             return envelope(kind, items);
         }
         let rows: Vec<_> = items.iter().map(Row::cells).collect();
-        print(&table(T::HEADERS, &rows))
+        print_table(T::HEADERS, &rows)
     }
 
     /// Whether people are told anything beside the data: not with `-q` or `--json`.
@@ -105,6 +105,11 @@ impl Lines {
     pub(crate) fn flush(&mut self) -> Result<(), Stop> {
         self.stdout.flush().map_err(|error| output_failed(&error))
     }
+}
+
+/// A table for people.
+pub(crate) fn print_table(headers: &[&str], rows: &[Vec<String>]) -> Result<(), Stop> {
+    print(&table(headers, rows))
 }
 
 /// Text on stdout as it is, with its line ends.

@@ -71,6 +71,12 @@ impl Failure {
         self
     }
 
+    /// Adds a cause that is no error.
+    pub(crate) fn because(mut self, cause: impl Into<String>) -> Self {
+        self.causes.push(cause.into());
+        self
+    }
+
     /// Adds a command to run or a sentence that helps.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());

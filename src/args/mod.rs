@@ -14,7 +14,7 @@ use clap::{Parser, Subcommand};
 pub(crate) use config::{ConfigArgs, ConfigCommand, ConfigShowArgs};
 pub(crate) use explain::ExplainArgs;
 pub(crate) use global::{Flags, GlobalArgs};
-pub(crate) use order::{EmitArgs, OrderArgs, OrderCommand, PlaceArgs};
+pub(crate) use order::{EmitArgs, FileFormat, ImportArgs, OrderArgs, OrderCommand, PlaceArgs};
 pub(crate) use run::{RunArgs, RunCommand, ServiceArgs};
 pub(crate) use schemas::{SchemasArgs, SchemasCommand, ServeArgs};
 pub(crate) use shell::{CompletionsArgs, ManArgs};

@@ -1,9 +1,10 @@
 //! `order`.
 
 use std::num::NonZeroU64;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use orderflow_domain::money::Currency;
 use orderflow_domain::{OrderId, Timestamp};
 use orderflow_producers::emit::Rate;
@@ -25,6 +26,7 @@ pub(crate) struct OrderArgs {
 pub(crate) enum OrderCommand {
     Place(PlaceArgs),
     Emit(EmitArgs),
+    Import(ImportArgs),
 }
 
 /// Place one order
@@ -117,4 +119,51 @@ pub(crate) struct EmitArgs {
     /// Currency of the prices, an ISO 4217 code
     #[arg(long, value_name = "CODE", default_value = "GBP")]
     pub(crate) currency: Currency,
+}
+
+/// Place the orders of a file
+///
+/// Takes invoice lines as CSV, or events as NDJSON as `topics tail` prints them, gzipped or not. Every line is counted
+/// under one reason, and the lines of an order with an unreadable one are held back. Importing a file twice places every
+/// order once; an import that was interrupted is completed by repeating it.
+#[derive(Debug, Args)]
+#[command(after_long_help = help::sections(&[
+    "orderflow order import online_retail.csv.gz",
+    "orderflow order import online_retail.csv.gz --dry-run --json",
+    "orderflow topics tail orders --brokers old:9092 | orderflow order import -",
+], &[
+    Exit::Done, Exit::Failed, Exit::Usage, Exit::Refused, Exit::Unreachable, Exit::Interrupted, Exit::Terminated,
+]))]
+pub(crate) struct ImportArgs {
+    /// The file; - is standard input
+    pub(crate) file: PathBuf,
+
+    /// Count what would be done; needs no broker
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    /// What the file holds; found out from its first byte, if not given
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<FileFormat>,
+
+    /// Whose invoice numbers these are: with the number it makes the order's identity
+    #[arg(long, value_name = "NAME", default_value = "online-retail")]
+    pub(crate) source: String,
+
+    /// What the gateway charges for each order of a CSV
+    #[arg(long, value_name = "TOKEN", default_value = "tok_ok")]
+    pub(crate) payment_token: String,
+
+    /// Stop after this many orders
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<u64>,
+}
+
+/// What a file holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FileFormat {
+    /// Invoice lines
+    Csv,
+    /// One event or record a line
+    Ndjson,
 }

@@ -4,6 +4,7 @@ use orderflow_consumers::payment::simulator::ledger::LedgerError;
 use orderflow_operations::topics;
 use orderflow_producers::SinkError;
 use orderflow_producers::emit::{EmitError, InvalidShape};
+use orderflow_producers::import::ImportError;
 use orderflow_producers::place::PlaceError;
 use orderflow_runtime::store::StoreError;
 use orderflow_runtime::store::sqlite::OpenError;
@@ -63,6 +64,18 @@ pub(super) fn of_emit(error: &EmitError) -> Failure {
 /// What a load that cannot look like that is called.
 pub(super) fn of_shape(error: &InvalidShape) -> Failure {
     Failure::from_error(Slug::Usage, error)
+}
+
+/// What an import that ended early is called.
+pub(super) fn of_import(error: &ImportError) -> Failure {
+    match error {
+        ImportError::Option(_) => Failure::from_error(Slug::Usage, error),
+        ImportError::Sink(cause) => of_sink(cause).hint("repeat the import: what was placed counts once in any case"),
+        ImportError::Open { .. }
+        | ImportError::Read { .. }
+        | ImportError::Header { .. }
+        | ImportError::Scattered { .. } => Failure::from_error(Slug::InputUnreadable, error),
+    }
 }
 
 /// What a failure to produce is called.

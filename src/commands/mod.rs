@@ -3,6 +3,7 @@
 mod config;
 mod explain;
 mod failures;
+mod import;
 mod order;
 mod run;
 mod schemas;
@@ -37,6 +38,7 @@ pub(crate) fn run(cli: Cli) -> Outcome {
         Command::Order(args) => match args.command {
             OrderCommand::Place(args) => order::place(args, global, output),
             OrderCommand::Emit(args) => order::emit(&args, global, output),
+            OrderCommand::Import(args) => import::run(args, global, output),
         },
         Command::Run(args) => run::run(&args.command, global),
         Command::Topics(args) => match args.command {

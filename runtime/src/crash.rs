@@ -2,7 +2,8 @@
 //!
 //! With the feature `crash-points`, `ORDERFLOW_TEST_CRASH=name:n` ends the process at the n-th passing of `name`,
 //! without unwinding and without flushing anything, as `kill -9` would; `ORDERFLOW_TEST_CRASH_COUNTS=file` appends the
-//! name of each point at its first passing and its count at every doubling. Without the feature a point is nothing at all.
+//! name of each point at its first passing and its count at every doubling. With `ORDERFLOW_TEST_CRASH_AFTER=file` no
+//! passing counts before that file exists. Without the feature a point is nothing at all.
 
 /// Marks a point at which a kill test may end the process.
 #[macro_export]
@@ -25,8 +26,10 @@ pub const POINTS: &[&str] = &[
     "tx.load",
     "tx.state",
     "tx.outbox",
+    "tx.release",
     "commit.before",
     "commit.after",
+    "commit.told",
     "publish.first",
     "publish.mid",
     "publish.last",
@@ -48,6 +51,8 @@ pub use armed::reached;
 mod armed {
     use std::collections::HashMap;
     use std::io::Write as _;
+    use std::path::PathBuf;
+    use std::sync::atomic::{AtomicBool, Ordering};
     use std::sync::{LazyLock, Mutex, PoisonError};
 
     static PASSED: LazyLock<Mutex<HashMap<&'static str, u64>>> = LazyLock::new(Mutex::default);
@@ -56,10 +61,15 @@ mod armed {
         let (name, nth) = said.split_once(':')?;
         Some((name.to_owned(), nth.parse().ok()?))
     });
+    static AFTER: LazyLock<Option<PathBuf>> =
+        LazyLock::new(|| std::env::var_os("ORDERFLOW_TEST_CRASH_AFTER").map(PathBuf::from));
     static COUNTS: LazyLock<Option<String>> = LazyLock::new(|| std::env::var("ORDERFLOW_TEST_CRASH_COUNTS").ok());
 
     /// A point was passed: end the process if this is the passing that was asked for.
     pub fn reached(name: &'static str) {
+        if !counting() {
+            return;
+        }
         let mut passed = PASSED.lock().unwrap_or_else(PoisonError::into_inner);
         let count = passed.entry(name).or_default();
         *count += 1;
@@ -72,6 +82,14 @@ mod armed {
         {
             end(name);
         }
+    }
+
+    fn counting() -> bool {
+        static BEGUN: AtomicBool = AtomicBool::new(false);
+        if !BEGUN.load(Ordering::Relaxed) && AFTER.as_ref().is_none_or(|file| file.exists()) {
+            BEGUN.store(true, Ordering::Relaxed);
+        }
+        BEGUN.load(Ordering::Relaxed)
     }
 
     fn note(file: &str, line: &str) {

@@ -41,7 +41,7 @@ pub(crate) async fn handle<H: Handler, S: Store>(
         .await
         .map_err(|trouble| (None, trouble))?;
     unit.write(&made.writes).await.map_err(nothing)?;
-    crash_point!("commit.before");
+    crash_point!("tx.release");
     match unit.commit().await {
         Ok(()) => Ok(made),
         Err(error @ StoreError::Unknown(_)) => Err((Some(made), error.into())),

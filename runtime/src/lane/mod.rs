@@ -381,6 +381,7 @@ impl<H: Handler, S: Store> Lane<Draining, H, S> {
 fn take_event<E>(observer: &dyn Observer, batch: &mut Batch<E>, event: Event) {
     match event {
         Event::Answer { effect, answer } => {
+            crash_point!("effect.answer");
             observer.called(&effect.kind, "answered");
             let answer = Answer {
                 effect: effect.id,

@@ -113,11 +113,14 @@ impl<P, H: Handler, S: Store> Lane<P, H, S> {
 
     /// The batch is durable: remember where the lane stands, publish, and start what was asked for.
     fn done(&mut self, batch: Batch<H::Event>, made: Made, began: Instant) {
-        crash_point!("commit.after");
+        crash_point!("commit.told");
         let writes = made.writes;
         self.desk.at.turn += 1;
         self.desk.flood = made.flood;
-        self.recorded = self.recorded.max(made.published);
+        if made.published > self.recorded {
+            crash_point!("cursor.after");
+            self.recorded = made.published;
+        }
         for (source, next) in &batch.positions {
             self.desk.positions[usize::from(*source)] = *next;
         }
@@ -170,6 +173,7 @@ impl<P, H: Handler, S: Store> Lane<P, H, S> {
         } else if self.unrecorded_since.is_none() {
             self.desk.shared.observer.published(self.desk.lane(), acknowledged);
             self.unrecorded_since = Some(Instant::now());
+            crash_point!("cursor.before");
         }
     }
 

@@ -3,7 +3,10 @@
 //! A database brings a [`Ground`] and writes `orderflow_runtime::store_conformance!(ItsGround);` in a test file, which
 //! makes each case a test of that name. A behaviour that no case states is one nobody may rely on.
 
-#![allow(clippy::missing_panics_doc, reason = "a case panics where a database does not conform")]
+#![allow(
+    clippy::missing_panics_doc,
+    reason = "a case panics where a database does not conform"
+)]
 
 pub mod fencing;
 mod hand;

@@ -75,6 +75,17 @@ pub struct RowKey {
     pub key: String,
 }
 
+impl RowKey {
+    /// The row of `entity` under `key`.
+    #[must_use]
+    pub fn new<T>(entity: Entity<T>, key: impl Into<String>) -> Self {
+        Self {
+            entity: entity.rank(),
+            key: key.into(),
+        }
+    }
+}
+
 /// How often a row was written; 0 is a row that does not exist.
 pub type Version = i64;
 

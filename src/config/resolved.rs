@@ -68,7 +68,7 @@ impl Settings {
 
     /// The file of the built-in payment gateway's ledger.
     pub(crate) fn ledger(&self) -> PathBuf {
-        self.data_dir.join("gateway-ledger.db")
+        self.data_dir.join(orderflow_consumers::payment::simulator::ledger::FILE_NAME)
     }
 
     /// Whether every service has a file of its own.

@@ -5,17 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use orderflow_consumers::{inventory, payment};
 use orderflow_runtime::embedded::EmbeddedBroker;
-use orderflow_runtime::kafka::Connection;
 use orderflow_runtime::settings::Settings;
-use orderflow_runtime::store::StoreError;
 use orderflow_runtime::store::sqlite::SqliteReader;
-use orderflow_schemas::{Topic, TopicNames};
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
 
+use super::Options;
 use super::error::DemoError;
-use super::{Options, PARTITIONS};
 
 /// How long a daemon has to drain when the demonstration is over.
 const ENDS: Duration = Duration::from_secs(6);
@@ -142,50 +137,4 @@ pub(super) fn handled(data_dir: &Path, service: &str) -> u64 {
         .filter(|at| &*at.topic == "orders")
         .map(|at| at.counts.total())
         .sum()
-}
-
-/// Whether both services stand at the ends of what they read, and everything they said is published.
-pub(super) fn caught_up(data_dir: &Path, connection: &Connection, names: &TopicNames) -> bool {
-    let reads = [
-        (inventory::GROUP, &[Topic::Orders, Topic::Stock][..]),
-        (payment::GROUP, &[Topic::Orders]),
-    ];
-    let Ok(client) = connection.client(&[]).create::<BaseConsumer>() else {
-        return false;
-    };
-    reads.iter().all(|(service, topics)| {
-        let topics: Vec<&str> = topics.iter().map(|topic| names.name(*topic)).collect();
-        at_the_ends(data_dir, service, &client, &topics).unwrap_or(false)
-    })
-}
-
-fn at_the_ends(data_dir: &Path, service: &str, client: &BaseConsumer, topics: &[&str]) -> Option<bool> {
-    let reader = SqliteReader::open(&data_dir.join(format!("{service}.db"))).ok()?;
-    let progress = reader.progress().ok()?;
-    for topic in topics {
-        for partition in 0..PARTITIONS {
-            let (_, high) = client.fetch_watermarks(topic, partition, Duration::from_secs(5)).ok()?;
-            let at = progress
-                .iter()
-                .find(|at| &*at.topic == *topic && at.partition == partition)?;
-            if at.next_offset.get() < high {
-                return Some(false);
-            }
-        }
-    }
-    let mut open = 0_u64;
-    reader
-        .each_effect(|_| {
-            open += 1;
-            Ok::<_, StoreError>(())
-        })
-        .ok()?;
-    Some(
-        open == 0
-            && reader
-                .lanes()
-                .ok()?
-                .iter()
-                .all(|lane| lane.published + 1 >= lane.next_sequence),
-    )
 }

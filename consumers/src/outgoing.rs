@@ -38,10 +38,11 @@ pub(crate) fn trace(cause: &Cause, event: &impl Contract) -> Trace {
 /// Room for a fact about an order of a few items, so that encoding it does not grow the buffer.
 const VALUE_BYTES: usize = 256;
 
+/// Room for the headers of a fact: eleven of them, most of them ids and times.
+const HEADER_BYTES: usize = 640;
+
 fn headers_of(event: &impl Contract, trace: Trace) -> Headers {
-    let mut list = Headers::new();
-    for (name, value) in headers::of(event, Some(&trace)) {
-        list.push(name, value.as_bytes());
-    }
+    let mut list = Headers::with_capacity(HEADER_BYTES);
+    headers::each(event, Some(&trace), |name, value| _ = list.push(name, value.as_bytes()));
     list
 }

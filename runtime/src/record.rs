@@ -88,6 +88,12 @@ impl Headers {
         Self::default()
     }
 
+    /// No headers yet, and room for so many bytes of them.
+    #[must_use]
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self(Vec::with_capacity(bytes))
+    }
+
     /// Appends a header. A name beyond 64 KiB is cut: Kafka's own limit on records makes it unreachable.
     pub fn push(&mut self, name: &str, value: impl AsRef<[u8]>) -> &mut Self {
         push_header(&mut self.0, name, Some(value.as_ref()));

@@ -28,7 +28,7 @@ pub(crate) fn connection() -> Connection {
     Connection::to(brokers())
 }
 
-/// Makes a topic with one replica a partition and waits until its leaders are known.
+/// Makes a topic with one replica a partition and waits until its leaders serve it.
 ///
 /// # Panics
 /// When the broker refuses it.
@@ -44,9 +44,12 @@ pub(crate) fn create_topic(brokers: &str, name: &str, partitions: i32, settings:
     let options = AdminOptions::new().operation_timeout(Some(REQUEST));
     let outcome = block_on(admin.create_topics([&topic], &options)).expect("the broker answers");
     assert!(outcome.iter().all(Result::is_ok), "creating {name}: {outcome:?}");
-    super::wait_until("the topic's leaders", REQUEST, || {
-        partition_count(brokers, name) == Some(partitions)
-    });
+    let consumer = consumer(brokers);
+    for partition in 0..partitions {
+        super::wait_until("the topic's leaders", REQUEST, || {
+            consumer.fetch_watermarks(name, partition, REQUEST).is_ok()
+        });
+    }
 }
 
 /// Writes records to their keys' partitions (`murmur2`), one after the other, and waits for all acknowledgements.
@@ -122,6 +125,19 @@ pub(crate) fn record_count(brokers: &str, topic: &str) -> i64 {
         high - low
     };
     (0..partitions).map(held).sum()
+}
+
+/// The sum of the partitions' high watermarks: how many offsets were ever given in the topic.
+pub(crate) fn end_offsets(brokers: &str, topic: &str) -> i64 {
+    let consumer = consumer(brokers);
+    let partitions = partition_count(brokers, topic).expect("the topic exists");
+    let high = |partition| {
+        consumer
+            .fetch_watermarks(topic, partition, REQUEST)
+            .expect("watermarks")
+            .1
+    };
+    (0..partitions).map(high).sum()
 }
 
 /// Every record of a topic up to its high watermarks, partition by partition.

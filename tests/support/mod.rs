@@ -11,6 +11,8 @@
 pub(crate) mod broker;
 pub(crate) mod cluster;
 pub(crate) mod process;
+pub(crate) mod records;
+pub(crate) mod system;
 pub(crate) mod tools;
 
 use std::collections::hash_map::RandomState;

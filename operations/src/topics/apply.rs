@@ -1,11 +1,7 @@
 //! Makes the topics what a plan says.
 
-use std::time::{Duration, Instant};
-
 use orderflow_runtime::kafka::Connection;
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication};
-use rdkafka::consumer::Consumer as _;
-use rdkafka::metadata::Metadata;
 use rdkafka::types::RDKafkaErrorCode;
 use serde::Serialize;
 
@@ -13,24 +9,22 @@ use super::client::{self, Listener, REQUEST};
 use super::cluster::addresses;
 use super::error::{Error, Heard};
 use super::plan::{Action, Plan, Step};
-
-/// How long brokers may take to learn of new topics and elect their leaders.
-const VISIBLE: Duration = Duration::from_secs(30);
+use super::visible::await_visible;
 
 /// What became of one step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Outcome {
     /// The topic.
     pub topic: String,
-    /// What was to be done.
+    /// What was to be done; `Fine` for a topic that somebody else made meanwhile.
     pub action: Action,
     /// Kafka's error, if it said no; the other steps were done all the same.
     pub error: Option<String>,
 }
 
-/// Does what the plan says, then waits until every broker knows the new topics and their leaders.
+/// Does what the plan says, then waits until every broker knows the new topics and their leaders answer.
 ///
-/// A topic that somebody else made meanwhile counts as made; the next plan shows how it differs.
+/// A topic that somebody else made meanwhile is left as it is; the next plan shows how it differs.
 ///
 /// # Errors
 /// [`Error::Refused`] when the plan holds a refusal: then nothing is done. [`Error::Unreachable`] when no broker answers,
@@ -49,13 +43,9 @@ pub fn apply(connection: &Connection, plan: &Plan) -> Result<Vec<Outcome>, Error
     outcomes.extend(cluster.change(&plan.with(Action::Change).collect::<Vec<_>>())?);
     let made: Vec<_> = plan
         .with(Action::Create)
-        .filter(|step| {
-            outcomes
-                .iter()
-                .any(|outcome| outcome.topic == step.topic && outcome.error.is_none())
-        })
+        .filter(|step| outcomes.iter().any(|outcome| outcome.is_made(step)))
         .collect();
-    cluster.await_visible(&made)?;
+    await_visible(connection, &cluster.brokers, &made)?;
     Ok(outcomes)
 }
 
@@ -77,7 +67,8 @@ impl Link<'_> {
         let results = client::wait(self.admin.create_topics(&topics, &options))
             .map_err(|error| client::answer(self.connection, Heard(None), "creating topics", &error))?;
         let outcomes = results.into_iter().map(|result| match result {
-            Ok(topic) | Err((topic, RDKafkaErrorCode::TopicAlreadyExists)) => Outcome::of(topic, Action::Create, None),
+            Ok(topic) => Outcome::of(topic, Action::Create, None),
+            Err((topic, RDKafkaErrorCode::TopicAlreadyExists)) => Outcome::of(topic, Action::Fine, None),
             Err((topic, code)) => Outcome::of(topic, Action::Create, Some(code)),
         });
         Ok(outcomes.collect())
@@ -97,51 +88,6 @@ impl Link<'_> {
             .map(|(step, result)| Outcome::of(step.topic.clone(), Action::Change, result.err().map(|(_, code)| code)));
         Ok(outcomes.collect())
     }
-
-    fn await_visible(&self, made: &[&Step]) -> Result<(), Error> {
-        let deadline = Instant::now() + VISIBLE;
-        for broker in &self.brokers {
-            while let Some(lacks) = self.lacking(broker, made)? {
-                if Instant::now() > deadline {
-                    let last = format!("{broker} lacks {lacks}");
-                    return Err(Error::NotVisible {
-                        seconds: VISIBLE.as_secs(),
-                        last,
-                    });
-                }
-                std::thread::sleep(Duration::from_millis(100));
-            }
-        }
-        Ok(())
-    }
-
-    /// The first topic that this broker does not know with a leader for each partition.
-    fn lacking(&self, broker: &str, made: &[&Step]) -> Result<Option<String>, Error> {
-        // A new client asks the one broker it was told of; later it would ask any.
-        let alone = Connection {
-            brokers: broker.to_owned(),
-            properties: self.connection.properties.clone(),
-        };
-        let reader = client::reader(&alone, &[])?;
-        let Ok(metadata) = reader.fetch_metadata(None, REQUEST) else {
-            return Ok(Some("an answer".to_owned()));
-        };
-        Ok(made
-            .iter()
-            .find(|step| !is_led(&metadata, step))
-            .map(|step| format!("`{}`", step.topic)))
-    }
-}
-
-fn is_led(metadata: &Metadata, step: &Step) -> bool {
-    metadata.topics().iter().any(|topic| {
-        let led = topic
-            .partitions()
-            .iter()
-            .filter(|partition| partition.leader() >= 0)
-            .count();
-        topic.name() == step.topic && topic.error().is_none() && led > 0 && led == topic.partitions().len()
-    })
 }
 
 fn new_topic(step: &Step) -> NewTopic<'_> {
@@ -165,6 +111,10 @@ fn alteration(step: &Step) -> AlterConfig<'_> {
 }
 
 impl Outcome {
+    fn is_made(&self, step: &Step) -> bool {
+        self.topic == step.topic && self.action == Action::Create && self.error.is_none()
+    }
+
     fn of(topic: String, action: Action, error: Option<RDKafkaErrorCode>) -> Self {
         Self {
             topic,

@@ -33,12 +33,12 @@ pub enum Error {
     /// The plan holds refusals; nothing of it was done.
     #[error("refused, and nothing was changed: {}", listed(.0))]
     Refused(Vec<(String, Refusal)>),
-    /// The topics were made, and not every broker knew them in time.
-    #[error("after {seconds} s not every broker knows the new topics; last: {last}")]
+    /// The topics were made, and could not be used in time.
+    #[error("after {seconds} s the new topics cannot be used everywhere; last: {last}")]
     NotVisible {
         /// How long was waited.
         seconds: u64,
-        /// Which broker lacked what.
+        /// What was missing when last asked.
         last: String,
     },
     /// A topic to read does not exist.

@@ -18,6 +18,7 @@ mod declared;
 mod error;
 mod plan;
 pub mod tail;
+mod visible;
 
 pub use apply::{Outcome, apply};
 pub use cluster::{Cluster, ConfigValue, ExistingTopic};

@@ -1,0 +1,342 @@
+//! Tools that are not ours, beside our daemons: kcat, Confluent's Python client, Kafka's own.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+use rdkafka::message::Headers as _;
+use rdkafka::{Message as _, message::OwnedMessage};
+use serde_json::Value;
+use support::cluster::{Sent, end_offsets, produce, records};
+use support::process::{shown, stdout_of};
+use support::records::{Made, new_id, order, receipt};
+use support::system::System;
+use support::tools::{kafka_tool, kcat, python};
+
+/// Stock for every order there will be, and waits until the running inventory has it.
+fn stock_up(system: &System) {
+    send(system, "stock", &[receipt("85123A", 1_000_000)]);
+    system.wait_caught_up("inventory");
+}
+
+fn send(system: &System, topic: &str, records: &[Made]) {
+    let sent = records.iter().map(|Made { key, value }| Sent {
+        key,
+        value,
+        millis: None,
+    });
+    produce(&system.brokers(), topic, sent);
+}
+
+/// Runs a command on some input.
+fn feed(command: &mut Command, input: &[u8]) {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    stdin.write_all(input).expect("it reads its input");
+    drop(stdin);
+    let output = child.wait_with_output().expect("it ends");
+    assert!(output.status.success(), "{command:?}\n{}", shown(&output));
+}
+
+fn header<'a>(record: &'a OwnedMessage, name: &str) -> Option<&'a [u8]> {
+    record.headers()?.iter().find(|header| header.key == name)?.value
+}
+
+#[test]
+#[ignore = "needs Kafka's jars, kcat and Python; run by ./tests/run"]
+fn clients_in_other_languages_place_orders_and_read_facts() {
+    let system = System::start(3);
+    let (_registry, url) = system.serve_schemas();
+    let (mut inventory, mut payment) = (system.run("inventory"), system.run("payment"));
+    stock_up(&system);
+
+    let ids: Vec<_> = (0..3).map(|_| new_id()).collect();
+    for id in &ids {
+        let mut place = python("place_order.py");
+        stdout_of(place.args([&system.brokers(), &url, "orders", id, "85123A", "2"]));
+    }
+    system.wait_caught_up("inventory");
+    system.wait_caught_up("payment");
+
+    for (topic, event, field) in [
+        ("orders", "orderflow.orders.OrderPlaced", "items"),
+        ("inventory", "orderflow.inventory.InventoryReserved", "reservations"),
+        ("payments", "orderflow.payments.PaymentProcessed", "amount_minor"),
+    ] {
+        let read = stdout_of(python("read_avro.py").args([&system.brokers(), &url, topic, "3"]));
+        let read: Vec<Value> = read
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("JSON"))
+            .collect();
+        assert_eq!(read.len(), 3, "{topic}");
+        for record in &read {
+            let key = record["key"].as_str().expect("a key");
+            assert!(ids.iter().any(|id| id == key), "{record}");
+            assert_eq!(record["value"]["order_id"], key);
+            assert!(!record["value"][field].is_null(), "{record}");
+            if topic != "orders" {
+                assert_eq!(record["headers"]["ce_id"], record["value"]["meta"]["event_id"]);
+                assert_eq!(record["headers"]["ce_type"], event);
+                assert_eq!(record["headers"]["content-type"], "application/avro");
+            }
+        }
+    }
+    assert!(
+        inventory.stop(std::time::Duration::from_secs(10)).success(),
+        "{}",
+        inventory.log()
+    );
+    assert!(
+        payment.stop(std::time::Duration::from_secs(10)).success(),
+        "{}",
+        payment.log()
+    );
+}
+
+#[test]
+#[ignore = "needs Kafka's jars and kcat; run by ./tests/run"]
+fn kcat_and_kafkas_own_tools_read_what_the_daemons_wrote() {
+    let system = System::start(3);
+    let orders: Vec<_> = (1..=5).map(|quantity| order("85123A", quantity)).collect();
+    let _inventory = system.run("inventory");
+    stock_up(&system);
+    send(&system, "orders", &orders);
+    system.wait_caught_up("inventory");
+    let facts = records(&system.brokers(), "inventory");
+    assert_eq!(facts.len(), 5);
+
+    kcat_lists(&system, &facts);
+    kcat_copies(&system, &facts[0]);
+    console_consumer_reads(&system, &orders);
+    get_offsets_counts(&system, 5);
+}
+
+/// Keys and headers.
+fn kcat_lists(system: &System, facts: &[OwnedMessage]) {
+    let format = "%p %o %k %h\n";
+    let listed = stdout_of(kcat(&system.brokers()).args(["-C", "-t", "inventory", "-e", "-f", format]));
+    for (line, fact) in sorted(&listed).iter().zip(facts) {
+        let key = String::from_utf8_lossy(fact.key().expect("a key"));
+        assert!(
+            line.starts_with(&format!("{} {} {key} ", fact.partition(), fact.offset())),
+            "{line}"
+        );
+        assert!(line.contains("ce_type=orderflow.inventory.InventoryReserved"), "{line}");
+        assert!(line.contains("orderflow-group=inventory"), "{line}");
+    }
+}
+
+/// The value, byte by byte.
+fn kcat_copies(system: &System, fact: &OwnedMessage) {
+    let (partition, offset) = (fact.partition().to_string(), fact.offset().to_string());
+    let mut one = kcat(&system.brokers());
+    one.args([
+        "-C",
+        "-t",
+        "inventory",
+        "-p",
+        &partition,
+        "-o",
+        &offset,
+        "-c",
+        "1",
+        "-D",
+        "",
+        "-f",
+        "%s",
+    ]);
+    assert_eq!(
+        one.output().expect("kcat runs").stdout,
+        fact.payload().expect("a value")
+    );
+}
+
+fn console_consumer_reads(system: &System, orders: &[Made]) {
+    let mut console = kafka_tool("org.apache.kafka.tools.consumer.ConsoleConsumer");
+    console.args([
+        "--bootstrap-server",
+        &system.brokers(),
+        "--topic",
+        "inventory",
+        "--from-beginning",
+    ]);
+    console.args(["--max-messages", "5", "--timeout-ms", "20000"]);
+    console.args([
+        "--formatter-property",
+        "print.key=true",
+        "--formatter-property",
+        "print.value=false",
+    ]);
+    let keys = stdout_of(&mut console);
+    let mut keys: Vec<_> = keys.lines().map(str::trim).collect();
+    let mut placed: Vec<_> = orders.iter().map(|order| order.key.as_str()).collect();
+    keys.sort_unstable();
+    placed.sort_unstable();
+    assert_eq!(keys, placed);
+}
+
+fn get_offsets_counts(system: &System, count: i64) {
+    let mut offsets = kafka_tool("org.apache.kafka.tools.GetOffsetShell");
+    let told = stdout_of(offsets.args(["--bootstrap-server", &system.brokers(), "--topic", "inventory"]));
+    let ends = told
+        .lines()
+        .filter_map(|line| line.rsplit(':').next()?.parse::<i64>().ok());
+    assert_eq!(ends.sum::<i64>(), count, "{told}");
+}
+
+/// Lines that begin with partition and offset, in the order of these.
+fn sorted(listed: &str) -> Vec<&str> {
+    let mut lines: Vec<_> = listed.lines().collect();
+    lines.sort_by_key(|line| {
+        let mut numbers = line.split(' ').map(|word| word.parse::<i64>().expect("a number"));
+        (numbers.next(), numbers.next())
+    });
+    lines
+}
+
+#[test]
+#[ignore = "needs Kafka's jars and kcat; run by ./tests/run"]
+fn what_other_tools_garble_becomes_dead_letters_with_the_same_bytes() {
+    let system = System::start(2);
+    let mut inventory = system.run("inventory");
+    let mut console = kafka_tool("org.apache.kafka.tools.ConsoleProducer");
+    console.args(["--bootstrap-server", &system.brokers(), "--topic", "orders"]);
+    console.args([
+        "--reader-property",
+        "parse.key=true",
+        "--reader-property",
+        "key.separator=|",
+    ]);
+    feed(&mut console, b"text|no Avro at all\njson|{\"order_id\": 1}\n");
+    // A record without a key, and a tombstone.
+    let good = order("85123A", 1);
+    let file = tempfile::NamedTempFile::new().expect("a temporary file");
+    std::fs::write(file.path(), &good.value).expect("the file can be written");
+    stdout_of(
+        kcat(&system.brokers())
+            .args(["-P", "-t", "orders", "-H", "from=kcat"])
+            .arg(file.path()),
+    );
+    feed(
+        kcat(&system.brokers()).args(["-P", "-t", "orders", "-Z", "-K|"]),
+        b"gone|\n",
+    );
+    // The lane goes on.
+    send(&system, "orders", std::slice::from_ref(&good));
+    system.wait_caught_up("inventory");
+
+    let letters = records(&system.brokers(), "orders.inventory.dlq");
+    let found: BTreeMap<_, _> = letters.iter().map(|letter| (reason(letter), letter)).collect();
+    let keys: BTreeMap<_, _> = found
+        .iter()
+        .map(|(reason, letter)| (reason.as_str(), letter.key()))
+        .collect();
+    let expected: BTreeMap<&str, Option<&[u8]>> = BTreeMap::from([
+        ("bad_magic", Some(&b"text"[..])),
+        ("null_key", None),
+        ("tombstone", Some(b"gone")),
+    ]);
+    for (reason, key) in &expected {
+        if *reason != "bad_magic" {
+            assert_eq!(keys.get(reason), Some(key), "{keys:?}");
+        }
+    }
+    assert_eq!(letters.len(), 4, "{keys:?}");
+    let garbled: Vec<_> = letters
+        .iter()
+        .filter(|letter| reason(letter) == "bad_magic")
+        .map(|it| it.payload())
+        .collect();
+    assert!(garbled.contains(&Some(b"no Avro at all")) && garbled.contains(&Some(b"{\"order_id\": 1}")));
+    assert_eq!(found["null_key"].payload(), Some(good.value.as_slice()));
+    assert_eq!(header(found["null_key"], "from"), Some(&b"kcat"[..]));
+    assert_eq!(
+        header(found["null_key"], "kafka_dlt-original-topic"),
+        Some(&b"orders"[..])
+    );
+    assert_eq!(found["tombstone"].payload(), None);
+    assert_eq!(end_offsets(&system.brokers(), "inventory"), 1);
+    assert!(inventory.is_running(), "{}", inventory.log());
+}
+
+fn reason(letter: &OwnedMessage) -> String {
+    String::from_utf8_lossy(header(letter, "orderflow-reason").expect("a reason")).into_owned()
+}
+
+#[test]
+#[ignore = "needs Kafka's jars; run by ./tests/run"]
+fn lag_is_visible_and_never_ahead_of_the_database() {
+    let system = System::start(2);
+    let mut inventory = system.run("inventory");
+    stock_up(&system);
+    // Enough for some in each partition: Kafka knows the lag of a partition only after the first commit.
+    send(&system, "orders", &orders(100));
+    system.wait_caught_up("inventory");
+    assert!(
+        inventory.stop(std::time::Duration::from_secs(10)).success(),
+        "{}",
+        inventory.log()
+    );
+    assert_eq!(lag(&system), 0);
+
+    send(&system, "orders", &orders(5_000));
+    assert_eq!(lag(&system), 5_000);
+
+    let _again = system.run("inventory");
+    while committed(&system).values().sum::<i64>() < 5_101 {
+        // Asked first: the database only grows, so what Kafka said then may not be beyond what the database says now.
+        let told = committed(&system);
+        for ((topic, partition), offset) in told {
+            let query =
+                format!("SELECT next_offset FROM v_progress WHERE topic = '{topic}' AND partition = {partition}");
+            let held = system.number("inventory", &query).expect("a position");
+            assert!(
+                offset <= held,
+                "{topic}/{partition}: Kafka has {offset}, the database {held}"
+            );
+        }
+    }
+    system.wait_caught_up("inventory");
+    assert_eq!(lag(&system), 0);
+}
+
+fn orders(count: usize) -> Vec<Made> {
+    std::iter::repeat_with(|| order("85123A", 1)).take(count).collect()
+}
+
+/// The group's lag over all topics, as `kafka-consumer-groups.sh` tells it.
+fn lag(system: &System) -> i64 {
+    described(system)
+        .iter()
+        .filter_map(|columns| columns[5].parse::<i64>().ok())
+        .sum()
+}
+
+/// The group's committed offsets by topic and partition, as `kafka-consumer-groups.sh` tells them.
+fn committed(system: &System) -> BTreeMap<(String, i64), i64> {
+    let row = |columns: &Vec<String>| Some(((columns[1].clone(), columns[2].parse().ok()?), columns[3].parse().ok()?));
+    described(system).iter().filter_map(row).collect()
+}
+
+/// GROUP TOPIC PARTITION CURRENT-OFFSET LOG-END-OFFSET LAG …
+fn described(system: &System) -> Vec<Vec<String>> {
+    let mut groups = kafka_tool("org.apache.kafka.tools.consumer.group.ConsumerGroupCommand");
+    groups.args([
+        "--bootstrap-server",
+        &system.brokers(),
+        "--describe",
+        "--group",
+        "inventory",
+    ]);
+    let told = stdout_of(&mut groups);
+    let rows = told.lines().filter(|line| line.starts_with("inventory "));
+    rows.map(|line| line.split_whitespace().map(str::to_owned).collect())
+        .collect()
+}

@@ -1,0 +1,128 @@
+//! A whole Orderflow of a test's own: a broker, the topics, the daemons, their databases.
+//!
+//! The names of the groups are fixed, so daemons of two tests cannot share a broker.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, OpenFlags};
+use tempfile::TempDir;
+
+use super::broker::Broker;
+use super::cluster;
+use super::process::{Daemon, orderflow, stdout_of};
+use super::wait_until;
+
+/// The longest that daemons may take for what a test gives them to do.
+const CAUGHT_UP: Duration = Duration::from_mins(1);
+
+/// The topics each service reads.
+const READS: [(&str, &[&str]); 2] = [("inventory", &["orders", "stock"]), ("payment", &["orders"])];
+
+/// A broker with the declared topics, and a folder for databases and logs. All of it goes when it is dropped.
+#[derive(Debug)]
+pub(crate) struct System {
+    pub(crate) broker: Broker,
+    folder: TempDir,
+}
+
+impl System {
+    /// Starts a broker and makes the topics with `topics apply`.
+    pub(crate) fn start(partitions: u32) -> Self {
+        let system = Self {
+            broker: Broker::start(),
+            folder: TempDir::with_prefix("orderflow-system").expect("a temporary folder"),
+        };
+        stdout_of(
+            system
+                .orderflow()
+                .args(["topics", "apply", "--partitions", &partitions.to_string()]),
+        );
+        system
+    }
+
+    /// The address of its broker.
+    pub(crate) fn brokers(&self) -> String {
+        self.broker.address()
+    }
+
+    /// The program, told of this broker and this folder. In the folder, so that no configuration file of another is read.
+    pub(crate) fn orderflow(&self) -> Command {
+        let mut command = orderflow();
+        command
+            .current_dir(self.folder.path())
+            .env("ORDERFLOW_BROKERS", self.brokers())
+            .env("ORDERFLOW_DATA_DIR", self.folder.path().join("data"));
+        command
+    }
+
+    /// Starts a daemon: `run inventory`, or `run payment`.
+    pub(crate) fn run(&self, service: &str) -> Daemon {
+        let mut command = self.orderflow();
+        command.args(["run", service]);
+        Daemon::start(&mut command, &self.log_file(service))
+    }
+
+    /// Starts `schemas serve` and gives it with its URL.
+    pub(crate) fn serve_schemas(&self) -> (Daemon, String) {
+        let port = super::broker::free_port();
+        let mut command = self.orderflow();
+        command.args(["schemas", "serve", "--listen", &format!("127.0.0.1:{port}")]);
+        let daemon = Daemon::start(&mut command, &self.log_file("schemas"));
+        wait_until("the registry's port", Duration::from_secs(10), || {
+            std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
+        });
+        (daemon, format!("http://127.0.0.1:{port}"))
+    }
+
+    /// A service's database, read-only, beside the running daemon; `None` before the daemon has made it.
+    pub(crate) fn database(&self, service: &str) -> Option<Connection> {
+        let path = self.folder.path().join("data").join(format!("{service}.db"));
+        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).ok()
+    }
+
+    /// A number from a service's database; `None` while the database or its views are not there.
+    pub(crate) fn number(&self, service: &str, query: &str) -> Option<i64> {
+        self.database(service)?.query_row(query, [], |row| row.get(0)).ok()
+    }
+
+    /// Waits until a service has handled every record there is, and published and answered all that follows from them.
+    ///
+    /// # Panics
+    /// When it does not within a minute.
+    pub(crate) fn wait_caught_up(&self, service: &str) {
+        let (_, reads) = READS.iter().find(|(name, _)| *name == service).expect("a service");
+        let waiting: i64 = reads
+            .iter()
+            .map(|topic| cluster::end_offsets(&self.brokers(), topic))
+            .sum();
+        let open = "SELECT (SELECT coalesce(sum(unpublished), 0) FROM v_lanes)
+                         + (SELECT count(*) FROM v_effects WHERE state = 'pending')";
+        let named = reads
+            .iter()
+            .map(|topic| format!("'{topic}'"))
+            .collect::<Vec<_>>()
+            .join(", ");
+        let handled = format!("SELECT coalesce(sum(next_offset), 0) FROM v_progress WHERE topic IN ({named})");
+        let done = || self.number(service, &handled) == Some(waiting) && self.number(service, open) == Some(0);
+        let deadline = Instant::now() + CAUGHT_UP;
+        while !done() {
+            let log = self.log(service);
+            assert!(
+                Instant::now() < deadline,
+                "{service} has not handled {waiting} records in {CAUGHT_UP:?}\n{log}"
+            );
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// What a daemon has logged so far.
+    pub(crate) fn log(&self, service: &str) -> String {
+        std::fs::read_to_string(self.log_file(service)).unwrap_or_default()
+    }
+
+    fn log_file(&self, service: &str) -> PathBuf {
+        self.folder.path().join(format!("{service}.log"))
+    }
+}

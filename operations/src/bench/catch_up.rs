@@ -1,0 +1,170 @@
+//! How fast inventory works off orders that wait, and what that costs.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use orderflow_runtime::store::sqlite::SqliteReader;
+use orderflow_schemas::Topic;
+
+use super::child::{Child, Job};
+use super::ground::Ground;
+use super::report::{Better, Figure, Target};
+use super::watch::{Chase, Watch};
+use super::workload::Workload;
+use super::{Bench, Error, Side, load};
+
+/// How long inventory may take to take in the stock.
+const STOCKED_WITHIN: Duration = Duration::from_mins(1);
+
+const DATABASE: &str = "inventory.db";
+
+impl Bench<'_> {
+    pub(super) fn catch_up(&mut self) -> Result<(), Error> {
+        let workloads = self.options.workloads.clone();
+        workloads.iter().try_for_each(|workload| self.catch_up_on(workload))
+    }
+
+    fn catch_up_on(&mut self, workload: &Workload) -> Result<(), Error> {
+        self.tell(&format!(
+            "catch-up, {workload}: taking in stock, then {} orders",
+            self.options.orders
+        ));
+        let ground = Ground::make(self.connection, workload.name())?;
+        let stocked = self.stocked(&ground, workload)?;
+        let orders = self.options.orders;
+        load::orders(self.connection, ground.orders(), workload, (orders, self.stop))?;
+        let (mut raw, mut ours) = (Vec::new(), Vec::new());
+        for round in 0..self.options.rounds {
+            for side in Self::order(round) {
+                let chase = match side {
+                    Side::Raw => self.raw_round(&ground, round)?,
+                    Side::Ours => self.our_round(&ground, &stocked)?,
+                };
+                self.tell(&format!("  round {}, {side:?}: {:.0} orders/s", round + 1, chase.rate));
+                match side {
+                    Side::Raw => raw.push(chase),
+                    Side::Ours => ours.push(chase),
+                }
+            }
+        }
+        self.figures.extend(figures(workload, &raw, &ours));
+        Ok(())
+    }
+
+    /// A database in which everything is in stock and no order was seen.
+    pub(super) fn stocked(&mut self, ground: &Ground, workload: &Workload) -> Result<Folder, Error> {
+        let folder = Folder::make(&self.options.folder, &format!("{}-stocked", ground.group))?;
+        let products = load::stock(ground, workload, self.stop)?;
+        let mut child = self.start_inventory(ground, &folder)?;
+        let until = Instant::now() + STOCKED_WITHIN;
+        while applied(&folder.database(), ground.names.name(Topic::Stock)) < products {
+            child.check()?;
+            if Instant::now() > until {
+                return Err(Error::Stalled {
+                    job: "taking in stock",
+                    found: applied(&folder.database(), ground.names.name(Topic::Stock)),
+                    expected: products,
+                    waited: STOCKED_WITHIN,
+                });
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        child.end()?;
+        Ok(folder)
+    }
+
+    pub(super) fn start_inventory(&self, ground: &Ground, folder: &Folder) -> Result<Child, Error> {
+        let job = Job::Inventory {
+            names: ground.names.clone(),
+            group: ground.group.clone(),
+            database: folder.database(),
+        };
+        Child::start(self.options, self.connection, job)
+    }
+
+    /// The raw relay as a group that has read nothing yet.
+    pub(super) fn start_relay(&self, ground: &Ground, group: &str) -> Result<Child, Error> {
+        let job = Job::RawRelay {
+            source: ground.orders().to_owned(),
+            target: ground.relayed.clone(),
+            group: format!("{}-{group}", ground.group),
+        };
+        Child::start(self.options, self.connection, job)
+    }
+
+    fn raw_round(&mut self, ground: &Ground, round: u32) -> Result<Chase, Error> {
+        let watch = Watch::new(self.connection, &ground.relayed)?;
+        let mut child = self.start_relay(ground, &format!("relay-{round}"))?;
+        let chase = watch.chase(&mut child, self.options.orders, self.stop)?;
+        child.end()?;
+        Ok(chase)
+    }
+
+    fn our_round(&mut self, ground: &Ground, stocked: &Folder) -> Result<Chase, Error> {
+        let folder = Folder::make(&self.options.folder, &format!("{}-round", ground.group))?;
+        fs::copy(stocked.database(), folder.database()).map_err(Error::io("copying the stocked database"))?;
+        let watch = Watch::new(self.connection, ground.inventory())?;
+        let mut child = self.start_inventory(ground, &folder)?;
+        let chase = watch.chase(&mut child, self.options.orders, self.stop)?;
+        child.end()?;
+        watch.check_reserved(self.options.orders)?;
+        Ok(chase)
+    }
+}
+
+fn figures(workload: &Workload, raw: &[Chase], ours: &[Chase]) -> Vec<Figure> {
+    let figure = |name: &str, unit, better, target, of: fn(&Chase) -> f64| Figure {
+        name: format!("{name}, {workload}"),
+        unit,
+        better,
+        raw: raw.iter().map(of).collect(),
+        ours: ours.iter().map(of).collect(),
+        target,
+    };
+    let target = |must, aim| workload.is_made_up().then_some(Target { must, aim });
+    vec![
+        figure("catch-up", "orders/s", Better::More, target(0.25, 0.40), |chase| {
+            chase.rate
+        }),
+        figure("CPU per order", "µs", Better::Less, target(3.0, 2.0), |chase| {
+            chase.cpu.as_secs_f64() * 1e6
+        }),
+        figure("resident at most", "MiB", Better::Less, None, |chase| {
+            super::watch::float(chase.peak_kib) / 1_024.0
+        }),
+    ]
+}
+
+/// Stock movements applied, as far as the database can be read by now.
+fn applied(database: &Path, topic: &str) -> u64 {
+    let progress = SqliteReader::open(database).map(|reader| reader.progress());
+    let Ok(Ok(progress)) = progress else {
+        return 0;
+    };
+    let of_stock = progress.iter().filter(|row| &*row.topic == topic);
+    of_stock.map(|row| row.counts.applied).sum()
+}
+
+/// A folder with a database in it; dropped, it is removed.
+pub(super) struct Folder(PathBuf);
+
+impl Folder {
+    pub(super) fn make(parent: &Path, name: &str) -> Result<Self, Error> {
+        let path = parent.join(name);
+        fs::create_dir_all(&path).map_err(Error::io("making a folder for a database"))?;
+        Ok(Self(path))
+    }
+
+    pub(super) fn database(&self) -> PathBuf {
+        self.0.join(DATABASE)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir_all(&self.0) {
+            tracing::warn!(folder = %self.0.display(), %error, "a folder of the benchmark is left behind");
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! Figures, ratios, targets.
+
+use std::fmt;
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::Path;
+use std::time::Instant;
+
+use serde::Serialize;
+use serde::ser::{SerializeStruct as _, Serializer};
+
+use super::Error;
+use super::watch::float;
+
+/// What was measured, where, and how often.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// The machine.
+    pub machine: Machine,
+    /// Orders of a round.
+    pub orders: u64,
+    /// Rounds.
+    pub rounds: u32,
+    /// The figures.
+    pub figures: Vec<Figure>,
+}
+
+/// What to know of the machine to judge the figures.
+#[derive(Debug, Clone, Serialize)]
+pub struct Machine {
+    /// Processors this process may use.
+    pub processors: usize,
+    /// Runnable processes over the last minute, when it began; `None` where it is not told. Others' work blurs figures.
+    pub load_before: Option<f64>,
+    /// The same at the end; the benchmark itself is in it.
+    pub load_after: Option<f64>,
+    /// How long one small durable write takes on the databases' disk, microseconds, the median of 100.
+    pub sync_micros: u64,
+}
+
+/// A figure of both sides, a value per round.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Figure {
+    /// What it is.
+    pub name: String,
+    /// Of both sides' values.
+    pub unit: &'static str,
+    /// Which way it should go.
+    pub better: Better,
+    /// Raw rdkafka.
+    pub raw: Vec<f64>,
+    /// Ours.
+    pub ours: Vec<f64>,
+    /// What the ratio should be.
+    pub target: Option<Target>,
+}
+
+/// Which way a figure should go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Better {
+    /// The more the better.
+    More,
+    /// The less the better.
+    Less,
+}
+
+/// What a ratio of ours to raw should be.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Target {
+    /// At least, or at most.
+    pub must: f64,
+    /// What is aimed at.
+    pub aim: f64,
+}
+
+impl Figure {
+    /// Median of the rounds' ratios of ours to raw; `None` without a round.
+    #[must_use]
+    pub fn ratio(&self) -> Option<f64> {
+        median(self.raw.iter().zip(&self.ours).map(|(raw, ours)| ours / raw).collect())
+    }
+
+    /// How the ratio stands to its target: `aim`, `must` or `missed`; `None` without a target.
+    #[must_use]
+    pub fn verdict(&self) -> Option<&'static str> {
+        let (ratio, target) = (self.ratio()?, self.target?);
+        let reaches = |bound: f64| match self.better {
+            Better::More => ratio >= bound,
+            Better::Less => ratio <= bound,
+        };
+        Some(match (reaches(target.aim), reaches(target.must)) {
+            (true, _) => "aim",
+            (false, true) => "must",
+            (false, false) => "missed",
+        })
+    }
+}
+
+impl Serialize for Figure {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_struct("Figure", 10)?;
+        object.serialize_field("name", &self.name)?;
+        object.serialize_field("unit", self.unit)?;
+        object.serialize_field("better", &self.better)?;
+        object.serialize_field("raw", &self.raw)?;
+        object.serialize_field("ours", &self.ours)?;
+        object.serialize_field("raw_median", &median(self.raw.clone()))?;
+        object.serialize_field("ours_median", &median(self.ours.clone()))?;
+        object.serialize_field("ratio", &self.ratio())?;
+        object.serialize_field("target", &self.target)?;
+        object.serialize_field("verdict", &self.verdict())?;
+        object.end()
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Machine {
+            processors,
+            sync_micros,
+            load_before,
+            ..
+        } = &self.machine;
+        let load = load_before.map_or_else(|| "unknown".to_owned(), |load| format!("{load:.2}"));
+        writeln!(
+            f,
+            "{} rounds of {} orders; {processors} processors, load before {load}, a sync {:.2} ms\n",
+            self.rounds,
+            self.orders,
+            float(*sync_micros) / 1e3
+        )?;
+        writeln!(f, "| medians | unit | raw | ours | ratio | must | aim | |")?;
+        writeln!(f, "| --- | --- | ---: | ---: | ---: | ---: | ---: | --- |")?;
+        self.figures.iter().try_for_each(|figure| writeln!(f, "{figure}"))
+    }
+}
+
+impl fmt::Display for Figure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (raw, ours) = (median(self.raw.clone()), median(self.ours.clone()));
+        let (must, aim) = (
+            self.target.map(|target| target.must),
+            self.target.map(|target| target.aim),
+        );
+        write!(
+            f,
+            "| {} | {} | {} | {} |",
+            self.name,
+            self.unit,
+            short(raw),
+            short(ours)
+        )?;
+        let ratio = self
+            .ratio()
+            .map_or_else(|| "–".to_owned(), |ratio| format!("{ratio:.2}"));
+        let verdict = self.verdict().unwrap_or_default();
+        write!(f, " {ratio} | {} | {} | {verdict} |", short(must), short(aim))
+    }
+}
+
+/// As many digits as one looks at.
+fn short(value: Option<f64>) -> String {
+    match value {
+        None => "–".to_owned(),
+        Some(value) if value >= 1_000.0 => format!("{value:.0}"),
+        Some(value) if value >= 20.0 => format!("{value:.1}"),
+        Some(value) => format!("{value:.2}"),
+    }
+}
+
+fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    match values.len() {
+        0 => None,
+        count if count.is_multiple_of(2) => Some(f64::midpoint(values[middle - 1], values[middle])),
+        _ => Some(values[middle]),
+    }
+}
+
+impl Machine {
+    /// Looks at it before anything is measured; `folder` is where databases will be.
+    pub(super) fn look(folder: &Path) -> Result<Self, Error> {
+        Ok(Self {
+            processors: std::thread::available_parallelism().map_or(1, usize::from),
+            load_before: load(),
+            load_after: None,
+            sync_micros: sync(folder).map_err(Error::io("writing to the databases' folder"))?,
+        })
+    }
+
+    pub(super) fn and_now(self) -> Self {
+        Self {
+            load_after: load(),
+            ..self
+        }
+    }
+}
+
+fn load() -> Option<f64> {
+    let told = fs::read_to_string("/proc/loadavg").ok()?;
+    told.split_whitespace().next()?.parse().ok()
+}
+
+fn sync(folder: &Path) -> std::io::Result<u64> {
+    fs::create_dir_all(folder)?;
+    let path = folder.join("sync.probe");
+    let mut file = File::create(&path)?;
+    let mut took = Vec::new();
+    for _ in 0..100 {
+        file.write_all(&[0; 4_096])?;
+        let began = Instant::now();
+        file.sync_data()?;
+        took.push(u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX));
+    }
+    fs::remove_file(path)?;
+    took.sort_unstable();
+    Ok(took[took.len() / 2])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn figure(better: Better, raw: &[f64], ours: &[f64]) -> Figure {
+        Figure {
+            name: "catch-up".to_owned(),
+            unit: "orders/s",
+            better,
+            raw: raw.to_vec(),
+            ours: ours.to_vec(),
+            target: Some(Target { must: 0.25, aim: 0.5 }),
+        }
+    }
+
+    #[test]
+    fn a_ratio_is_the_median_of_its_rounds() {
+        let figure = figure(Better::More, &[100.0, 200.0, 400.0], &[50.0, 60.0, 160.0]);
+        assert_eq!(figure.ratio(), Some(0.4));
+        assert_eq!(median(vec![1.0, 3.0]), Some(2.0));
+        assert_eq!(median(Vec::new()), None);
+    }
+
+    #[test]
+    fn a_verdict_goes_the_way_that_is_better() {
+        for (ours, more, less) in [(10.0, "missed", "aim"), (40.0, "must", "aim"), (60.0, "aim", "missed")] {
+            assert_eq!(figure(Better::More, &[100.0], &[ours]).verdict(), Some(more));
+            let mut less_is_better = figure(Better::Less, &[100.0], &[ours]);
+            less_is_better.target = Some(Target { must: 0.5, aim: 0.45 });
+            assert_eq!(less_is_better.verdict(), Some(less));
+        }
+    }
+
+    #[test]
+    fn the_table_names_ratio_and_targets() {
+        let row = figure(Better::More, &[100_000.0], &[50_000.0]).to_string();
+        assert_eq!(
+            row,
+            "| catch-up | orders/s | 100000 | 50000 | 0.50 | 0.25 | 0.50 | aim |"
+        );
+    }
+}

@@ -5,16 +5,17 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use orderflow_runtime::store::{Lane, Sequence};
 use rdkafka::Message as _;
-use rdkafka::message::{BorrowedMessage, Headers as _};
+use rdkafka::message::BorrowedMessage;
 use rusqlite::{OptionalExtension as _, params};
 use uuid::Uuid;
 
 use super::super::cluster::Ends;
-use super::super::digest::{self, GROUP_HEADER, Hash, LANE_HEADER, SEQUENCE_HEADER};
+use super::super::digest::Hash;
 use super::super::report::{Invariant, Violation};
 use super::super::system::{AuditedTopic, Group, Role, System, TopicIndex};
-use super::super::work::{Work, id};
+use super::super::work::Work;
 use super::super::{AuditError, Options};
+use super::copy::{Copy, Differs, Row, Sent, headers};
 use super::outcome::Outcome;
 use super::{Gathered, letters};
 
@@ -25,43 +26,10 @@ pub(super) struct Copies<'a> {
     due: &'a Ends,
     /// Outbox rows from before, milliseconds, may have been deleted.
     kept_from: i64,
-    /// Records whose outbox rows were deleted.
+    /// How many sequences are in a topic, and their outbox rows were deleted for their age.
     forgotten: u64,
     /// Sequence of the last first copy, by topic, partition, group and lane.
     last: HashMap<(TopicIndex, i32, Group, Lane), Sequence>,
-}
-
-/// A record with what identifies it.
-struct Copy<'m> {
-    message: &'m BorrowedMessage<'m>,
-    topic: TopicIndex,
-    role: Role,
-    /// The group whose topic it stands in.
-    group: Group,
-    /// What it says of where it comes from.
-    sent: Option<Sent>,
-    body: Hash,
-    headers: Hash,
-}
-
-/// The place in an outbox that a record says it comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Sent {
-    group: Group,
-    lane: Lane,
-    sequence: Sequence,
-}
-
-/// The outbox row of a record.
-enum Row {
-    /// It has the same bytes, and had so many copies so far.
-    Same { event_id: Option<Uuid>, copies: i64 },
-    /// It is another record.
-    Differs {
-        event_id: Option<Uuid>,
-        body: bool,
-        headers: bool,
-    },
 }
 
 impl<'a> Copies<'a> {
@@ -79,37 +47,18 @@ impl<'a> Copies<'a> {
 
     pub(super) fn record(
         &mut self,
-        (topic, audited): (TopicIndex, &AuditedTopic),
+        topic: (TopicIndex, &AuditedTopic),
         message: &BorrowedMessage<'_>,
     ) -> Result<(), AuditError> {
         self.gathered.totals.records += 1;
-        let copy = Copy {
-            message,
-            topic,
-            role: audited.role,
-            group: audited.groups[0],
-            sent: Sent::of(message),
-            body: digest::of_body(message.key(), message.payload()),
-            headers: digest::of_headers(headers(message)),
-        };
-        let row = match copy.sent {
-            Some(sent) => copy.find_row(&self.gathered.work, sent)?.map(|row| (row, sent)),
-            None => None,
-        };
-        match row {
+        let copy = Copy::of(topic, message);
+        match copy.row(&self.gathered.work)? {
             Some((Row::Same { event_id, copies: 1 }, sent)) => self.first(&copy, sent, event_id),
             Some((Row::Same { event_id, .. }, sent)) => {
                 self.gathered.totals.republished += 1;
                 self.check_letter(&copy, sent, event_id).map(drop)
             }
-            Some((
-                Row::Differs {
-                    event_id,
-                    body,
-                    headers,
-                },
-                sent,
-            )) => self.differing(&copy, sent, (event_id, body, headers)),
+            Some((Row::Differs(row), sent)) => self.differing(&copy, sent, &row),
             None => self.unknown(&copy),
         }
     }
@@ -119,27 +68,26 @@ impl<'a> Copies<'a> {
         match self.forgotten {
             0 => Ok(()),
             rows => Err(AuditError::Missing(format!(
-                "the outbox rows of {rows} records have been deleted, as they are when they are older than \
-                 `outbox_retention`; without them nothing can be proved. Audit within that time, or raise it"
+                "{rows} outbox rows have been deleted, as they are when they are older than `outbox_retention`; \
+                 without them nothing can be proved. Audit within that time, or raise it"
             ))),
         }
     }
 
     fn first(&mut self, copy: &Copy<'_>, sent: Sent, event_id: Option<Uuid>) -> Result<(), AuditError> {
-        let lane = (copy.topic, copy.message.partition(), sent.group, sent.lane);
-        let last = self.last.entry(lane).or_insert(0);
-        let overtaken = std::mem::replace(last, sent.sequence.max(*last)) > sent.sequence;
+        let Sent { group, lane, sequence } = sent;
+        let place = (copy.topic, copy.message.partition(), group, lane);
+        let last = self.last.entry(place).or_insert(0);
+        let overtaken = *last > sequence;
+        *last = sequence.max(*last);
         if overtaken {
-            let sentence = format!(
-                "the first copy of sequence {} of lane {} stands behind a later one",
-                sent.sequence, sent.lane
-            );
-            self.violation(Invariant::PublishOrder, copy, (Some(sent.group), event_id, sentence));
+            let sentence = format!("the first copy of sequence {sequence} of lane {lane} stands behind a later one");
+            self.violation(Invariant::PublishOrder, copy, (group, event_id, sentence));
         }
-        if copy.role == Role::Letters {
-            return self.check_letter(copy, sent, event_id).map(drop);
+        match copy.role {
+            Role::Letters => self.check_letter(copy, sent, event_id).map(drop),
+            _ => self.announced(copy, event_id),
         }
-        self.announced(copy, event_id)
     }
 
     /// What a fact says of its order.
@@ -150,7 +98,7 @@ impl<'a> Copies<'a> {
         if Some(outcome.event_id) != event_id {
             let row = event_id.unwrap_or_default();
             let sentence = format!("the event is {}, and its outbox row says {row}", outcome.event_id);
-            self.violation(Invariant::Outbox, copy, (Some(copy.group), event_id, sentence));
+            self.violation(Invariant::Outbox, copy, (copy.group, event_id, sentence));
         }
         let gathered = &mut *self.gathered;
         gathered.held.add(&gathered.work, &outcome.reservations)?;
@@ -158,89 +106,74 @@ impl<'a> Copies<'a> {
     }
 
     /// It bears the sequence of a row that is another record.
-    fn differing(
-        &mut self,
-        copy: &Copy<'_>,
-        sent: Sent,
-        (event_id, body, headers): (Option<Uuid>, bool, bool),
-    ) -> Result<(), AuditError> {
-        if copy.role == Role::Letters && self.check_letter(copy, sent, event_id)? {
+    fn differing(&mut self, copy: &Copy<'_>, sent: Sent, row: &Differs) -> Result<(), AuditError> {
+        if self.check_letter(copy, sent, row.event_id)? {
             return Ok(());
         }
-        let what = match (body, headers) {
-            (true, _) => "key or value",
-            (_, true) => "headers",
-            _ => "topic or partition",
+        let what = match (row.body, row.headers) {
+            (true, _) => "another key or value",
+            (_, true) => "other headers",
+            _ => "another topic or partition",
         };
-        let sentence = format!(
-            "it bears sequence {} of lane {}, whose outbox row has another {what}",
-            sent.sequence, sent.lane
-        );
-        self.violation(
-            Invariant::Outbox,
-            copy,
-            (Some(sent.group), copy.event_id().or(event_id), sentence),
-        );
-        if copy.role == Role::Letters {
-            Ok(())
-        } else {
-            self.claimed(copy)
+        let Sent { group, lane, sequence } = sent;
+        let sentence = format!("it bears sequence {sequence} of lane {lane}, whose outbox row has {what}");
+        let event_id = copy.event_id().or(row.event_id);
+        self.violation(Invariant::Outbox, copy, (group, event_id, sentence));
+        match copy.role {
+            Role::Letters => Ok(()),
+            _ => self.claimed(copy, row.first && !row.body),
         }
     }
 
     /// No outbox has it: written after the database was read, or a row is missing, or it never came from there.
     fn unknown(&mut self, copy: &Copy<'_>) -> Result<(), AuditError> {
-        let next = copy
-            .sent
-            .map(|sent| self.gathered.next.get(&(sent.group, sent.lane)).copied().unwrap_or(1));
-        let is_next = copy.sent.zip(next).is_some_and(|(sent, next)| sent.sequence >= next);
-        if is_next && copy.message.offset() >= self.due.at(copy.topic, copy.message.partition()) {
+        let Some(sent) = copy.sent else {
+            let sentence = "no outbox row: it does not say which group, lane and sequence it comes from".to_owned();
+            self.violation(Invariant::Outbox, copy, (copy.group, copy.event_id(), sentence));
+            return self.claimed(copy, false);
+        };
+        let Sent { group, lane, sequence } = sent;
+        let next = self.gathered.next.get(&(group, lane)).copied().unwrap_or(1);
+        let was_written = sequence < next;
+        if !was_written && copy.message.offset() >= self.due.at(copy.topic, copy.message.partition()) {
             return Ok(());
         }
-        if let Some(sent) = copy.sent.filter(|_| !is_next) {
-            let values = params![sent.group as i64, sent.lane, sent.sequence];
-            self.gathered
-                .work
-                .run("INSERT OR IGNORE INTO found VALUES (?1, ?2, ?3)", values)?;
-            if copy
-                .message
-                .timestamp()
-                .to_millis()
-                .is_some_and(|written| written < self.kept_from)
-            {
-                self.forgotten += 1;
-            }
-        }
-        let sentence = match copy.sent {
-            Some(Sent { group, lane, sequence }) => {
-                format!(
-                    "no outbox row: sequence {sequence} of lane {lane} is not in the database of {}",
-                    group.name()
-                )
-            }
-            None => "no outbox row: it does not say which group, lane and sequence it comes from".to_owned(),
-        };
-        let group = copy.sent.map_or(copy.group, |sent| sent.group);
-        self.violation(Invariant::Outbox, copy, (Some(group), copy.event_id(), sentence));
-        self.claimed(copy)
+        let first = was_written && self.found(copy, sent)?;
+        let name = group.name();
+        let sentence = format!("no outbox row: {name} has none for sequence {sequence} of lane {lane}");
+        self.violation(Invariant::Outbox, copy, (group, copy.event_id(), sentence));
+        self.claimed(copy, first)
+    }
+
+    /// Notes that a topic has a sequence that the outbox lacks; says whether for the first time.
+    fn found(&mut self, copy: &Copy<'_>, sent: Sent) -> Result<bool, AuditError> {
+        const SQL: &str = "INSERT OR IGNORE INTO found VALUES (?1, ?2, ?3)";
+        let values = params![sent.group as i64, sent.lane, sent.sequence];
+        let first = self.gathered.work.run(SQL, values)? > 0;
+        let written = copy.message.timestamp().to_millis().unwrap_or(i64::MAX);
+        self.forgotten += u64::from(first && written < self.kept_from);
+        Ok(first)
     }
 
     /// Takes note of what a record says that no outbox row says as well, so that the lack of a row is reported once, and
-    /// not everything that follows from it.
-    fn claimed(&mut self, copy: &Copy<'_>) -> Result<(), AuditError> {
+    /// not everything that follows from it. `counts`: it stands for a fact of the lane that nothing else stands for.
+    fn claimed(&mut self, copy: &Copy<'_>, counts: bool) -> Result<(), AuditError> {
         let gathered = &mut *self.gathered;
         if copy.role == Role::Letters {
             let origin = letters::Origin::of(headers(copy.message), self.system);
             let fact = copy.sent.map(|sent| (sent.lane, sent.sequence));
             return letters::insert(&gathered.work, (copy.group, fact), None, origin.as_ref());
         }
-        match Outcome::read(copy.message.payload()) {
-            Some(outcome) => outcome.insert(&gathered.work, copy.group, false, copy.place()),
-            None => Ok(()),
+        let Some(outcome) = Outcome::read(copy.message.payload()) else {
+            return Ok(());
+        };
+        if counts {
+            gathered.held.add(&gathered.work, &outcome.reservations)?;
         }
+        outcome.insert(&gathered.work, copy.group, false, copy.place())
     }
 
-    /// Whether a dead letter's bytes are not those of the record it was made of, which is reported.
+    /// Whether it is a dead letter whose bytes are not those of the record it was made of, which is reported.
     fn check_letter(&mut self, copy: &Copy<'_>, sent: Sent, event_id: Option<Uuid>) -> Result<bool, AuditError> {
         if copy.role != Role::Letters {
             return Ok(false);
@@ -252,7 +185,7 @@ impl<'a> Copies<'a> {
         if differs {
             let origin = self.system.name(topic);
             let sentence = format!("the dead letter's key or value is not that of {origin}/{partition}@{offset}");
-            self.violation(Invariant::DeadLetters, copy, (Some(sent.group), event_id, sentence));
+            self.violation(Invariant::DeadLetters, copy, (sent.group, event_id, sentence));
         }
         Ok(differs)
     }
@@ -261,19 +194,17 @@ impl<'a> Copies<'a> {
         &mut self,
         invariant: Invariant,
         copy: &Copy<'_>,
-        (group, event_id, sentence): (Option<Group>, Option<Uuid>, String),
+        (group, event_id, sentence): (Group, Option<Uuid>, String),
     ) {
-        self.gathered.findings.violation(
-            invariant,
-            Violation {
-                group: group.map(Group::name),
-                topic: Some(copy.message.topic().to_owned()),
-                partition: Some(copy.message.partition()),
-                offset: Some(copy.message.offset()),
-                event_id,
-                sentence,
-            },
-        );
+        let violation = Violation {
+            group: Some(group.name()),
+            topic: Some(copy.message.topic().to_owned()),
+            partition: Some(copy.message.partition()),
+            offset: Some(copy.message.offset()),
+            event_id,
+            sentence,
+        };
+        self.gathered.findings.violation(invariant, violation);
     }
 }
 
@@ -292,75 +223,6 @@ impl Gathered {
             outcome.insert(work, group, true, (row.get(1)?, row.get(2)?, None))
         })
     }
-}
-
-impl Copy<'_> {
-    /// The outbox row whose sequence it bears, which now has one copy more.
-    fn find_row(&self, work: &Work, sent: Sent) -> Result<Option<Row>, AuditError> {
-        const SAME: &str = "UPDATE facts SET copies = copies + 1 WHERE grp = ?1 AND lane = ?2 AND sequence = ?3 \
-            AND topic = ?4 AND partition = ?5 AND body = ?6 AND headers = ?7 RETURNING event_id, copies";
-        const OTHER: &str = "UPDATE facts SET differing = differing + 1 WHERE grp = ?1 AND lane = ?2 AND sequence = ?3 \
-            RETURNING event_id, body <> ?4, headers <> ?5";
-        let (group, partition) = (sent.group as i64, self.message.partition());
-        let (lane, sequence) = (sent.lane, sent.sequence);
-        let values = params![group, lane, sequence, self.topic, partition, self.body, self.headers];
-        let same = work.db.prepare_cached(SAME)?.query_row(values, |row| {
-            Ok(Row::Same {
-                event_id: id(row, 0)?,
-                copies: row.get(1)?,
-            })
-        });
-        if let Some(same) = same.optional()? {
-            return Ok(Some(same));
-        }
-        let values = params![group, lane, sequence, self.body, self.headers];
-        let other = work.db.prepare_cached(OTHER)?.query_row(values, |row| {
-            Ok(Row::Differs {
-                event_id: id(row, 0)?,
-                body: row.get(1)?,
-                headers: row.get(2)?,
-            })
-        });
-        Ok(other.optional()?)
-    }
-
-    /// The id that its value tells.
-    fn event_id(&self) -> Option<Uuid> {
-        let event = orderflow_schemas::decode(self.message.payload()?).ok()?;
-        Some(event.meta().event_id.0)
-    }
-
-    fn place(&self) -> super::outcome::Place {
-        (Some(self.topic), self.message.partition(), Some(self.message.offset()))
-    }
-}
-
-impl Sent {
-    fn of(message: &BorrowedMessage<'_>) -> Option<Self> {
-        let (mut group, mut lane, mut sequence) = (None, None, None);
-        for (name, value) in headers(message) {
-            match name {
-                GROUP_HEADER => group = value.and_then(Group::named),
-                LANE_HEADER => lane = value.and_then(number),
-                SEQUENCE_HEADER => sequence = value.and_then(number),
-                _ => {}
-            }
-        }
-        Some(Self {
-            group: group?,
-            lane: i32::try_from(lane?).ok()?,
-            sequence: sequence?,
-        })
-    }
-}
-
-fn number(digits: &[u8]) -> Option<i64> {
-    std::str::from_utf8(digits).ok()?.parse().ok()
-}
-
-fn headers<'m>(message: &'m BorrowedMessage<'m>) -> impl Iterator<Item = (&'m str, Option<&'m [u8]>)> {
-    let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
-    headers.map(|header| (header.key, header.value))
 }
 
 /// Where the record stood that a letter was made of, and its key and value.

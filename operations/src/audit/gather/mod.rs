@@ -2,6 +2,7 @@
 //!
 //! What cannot be right whatever else is read, as a stock that does not add up, is found here; all else in `judge`.
 
+mod copy;
 mod database;
 mod facts;
 mod inputs;

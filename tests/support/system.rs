@@ -30,16 +30,19 @@ pub(crate) struct System {
 impl System {
     /// Starts a broker and makes the topics with `topics apply`.
     pub(crate) fn start(partitions: u32) -> Self {
-        let system = Self {
-            broker: Broker::start(),
-            folder: TempDir::with_prefix("orderflow-system").expect("a temporary folder"),
-        };
+        let system = Self::on(Broker::start());
         stdout_of(
             system
                 .orderflow()
                 .args(["topics", "apply", "--partitions", &partitions.to_string()]),
         );
         system
+    }
+
+    /// On a broker without any topics.
+    pub(crate) fn on(broker: Broker) -> Self {
+        let folder = TempDir::with_prefix("orderflow-system").expect("a temporary folder");
+        Self { broker, folder }
     }
 
     /// The address of its broker.
@@ -53,15 +56,25 @@ impl System {
         command
             .current_dir(self.folder.path())
             .env("ORDERFLOW_BROKERS", self.brokers())
-            .env("ORDERFLOW_DATA_DIR", self.folder.path().join("data"));
+            .env("ORDERFLOW_DATA_DIR", self.data_dir());
         command
     }
 
     /// Starts a daemon: `run inventory`, or `run payment`.
     pub(crate) fn run(&self, service: &str) -> Daemon {
+        self.run_logging_to(service, service)
+    }
+
+    /// Starts a daemon whose log is told apart from another's of the same service.
+    pub(crate) fn run_logging_to(&self, service: &str, log: &str) -> Daemon {
         let mut command = self.orderflow();
         command.args(["run", service]);
-        Daemon::start(&mut command, &self.log_file(service))
+        Daemon::start(&mut command, &self.log_file(log))
+    }
+
+    /// The folder of the databases.
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        self.folder.path().join("data")
     }
 
     /// Starts `schemas serve` and gives it with its URL.
@@ -78,7 +91,7 @@ impl System {
 
     /// A service's database, read-only, beside the running daemon; `None` before the daemon has made it.
     pub(crate) fn database(&self, service: &str) -> Option<Connection> {
-        let path = self.folder.path().join("data").join(format!("{service}.db"));
+        let path = self.data_dir().join(format!("{service}.db"));
         Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).ok()
     }
 

@@ -161,12 +161,23 @@ pub(super) fn reader(path: &Path) -> Result<Connection, OpenError> {
     if !path.exists() {
         return Err(OpenError::Missing { path: path.to_owned() });
     }
-    let failed = |error: rusqlite::Error| refusal(&error, path);
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
-    connection
-        .busy_timeout(SqliteOptions::default().busy_timeout)
-        .map_err(failed)?;
+    let opened = Connection::open_with_flags(path, flags).map_err(|error| refusal(&error, path));
+    let read = opened.and_then(|connection| prepare_reader(connection, path));
+    read.map_err(|refused| match refused {
+        OpenError::Unwritable { path, detail } => OpenError::Unavailable(format!(
+            "{} cannot be read; whoever reads it needs the right to write in its folder, where the index of the log is \
+             kept ({detail})",
+            path.display()
+        )),
+        other => other,
+    })
+}
+
+fn prepare_reader(connection: Connection, path: &Path) -> Result<Connection, OpenError> {
+    let failed = |error: rusqlite::Error| refusal(&error, path);
+    let wait = SqliteOptions::default().busy_timeout;
+    connection.busy_timeout(wait).map_err(failed)?;
     let found = recognise(&connection, path)?;
     if found < known() {
         return Err(OpenError::OlderVersion {

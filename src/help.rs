@@ -21,7 +21,7 @@ pub(crate) fn sections(examples: &[&str], exits: &[Exit]) -> String {
 pub(crate) fn root() -> String {
     sections(
         &[
-            "orderflow topics plan",
+            "orderflow demo",
             "orderflow config show --origin",
             "orderflow explain kafka-unavailable",
         ],

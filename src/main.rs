@@ -15,6 +15,7 @@ mod signals;
 mod slug;
 mod units;
 mod version;
+mod waiting;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -33,7 +34,7 @@ fn main() -> ExitCode {
     };
     let json = cli.global.json;
     match commands::run(cli) {
-        Ok(exit) => exit.into(),
+        Ok(exit) | Err(Stop::Signal(exit)) => exit.into(),
         Err(Stop::OutputClosed) => ExitCode::SUCCESS,
         Err(Stop::Failed(failure)) => {
             failure.print(json);

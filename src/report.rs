@@ -17,6 +17,8 @@ pub(crate) type Outcome = Result<Exit, Stop>;
 pub(crate) enum Stop {
     /// Something failed; it is reported and decides the exit code.
     Failed(Box<Failure>),
+    /// A signal ended it before its end; there is nothing to report.
+    Signal(Exit),
     /// Whoever read stdout has seen enough: the end of the work, and no failure.
     OutputClosed,
 }
@@ -87,6 +89,14 @@ impl Failure {
     pub(crate) fn excerpt(mut self, excerpt: impl Into<String>) -> Self {
         self.excerpt = Some(excerpt.into());
         self
+    }
+
+    /// The same as a stop: a failure that is nothing but the signal that was sent is told by the exit code alone.
+    pub(crate) fn unless(self, signal: Option<Exit>) -> Stop {
+        match signal {
+            Some(exit) if self.slug == Slug::Interrupted => Stop::Signal(exit),
+            _ => self.into(),
+        }
     }
 
     /// The code this failure ends the process with.

@@ -200,6 +200,17 @@ slugs! {
     "A part of the demonstration ended early or something unexpected came out. Its logs say more: run it with \
      --data-dir DIR and look into that folder."
 
+    BenchFailed "bench-failed" Failed "Nothing was measured"
+    "A side of the measurement ended early or did its work wrongly; a figure of wrong work is none. The message says which. \
+     The topics it made were removed."
+
+    TargetMissed "target-missed" Failed "A figure misses what it must reach"
+    "With --check, `bench` fails when a ratio to raw rdkafka is below its bound. Other work on the machine blurs figures: \
+     the report has the load before and after."
+
+    NothingMatched "nothing-matched" NothingMatched "Nothing is called that"
+    "What was asked for is not there, so nothing was shown or done. Leave the name out to see what there is."
+
     Uncertain "uncertain" Failed "Not everything was done"
     "Some of it was done and some was not; the message says what. Running the command again is safe."
 

@@ -1,23 +1,33 @@
 //! What can be said on the command line. Nothing here does anything.
 
+mod audit;
+mod bench;
 mod config;
+mod demo;
 mod explain;
 mod global;
 mod order;
 mod run;
 mod schemas;
 mod shell;
+mod stock;
 mod topics;
 
 use clap::{Parser, Subcommand};
 
+pub(crate) use audit::AuditArgs;
+pub(crate) use bench::{BenchArgs, MeasureName};
 pub(crate) use config::{ConfigArgs, ConfigCommand, ConfigShowArgs};
+pub(crate) use demo::DemoArgs;
 pub(crate) use explain::ExplainArgs;
 pub(crate) use global::{Flags, GlobalArgs};
 pub(crate) use order::{EmitArgs, FileFormat, ImportArgs, OrderArgs, OrderCommand, PlaceArgs};
 pub(crate) use run::{RunArgs, RunCommand, ServiceArgs};
 pub(crate) use schemas::{SchemasArgs, SchemasCommand, ServeArgs};
 pub(crate) use shell::{CompletionsArgs, ManArgs};
+pub(crate) use stock::{
+    IdentityArgs, StockArgs, StockCommand, StockImportArgs, StockReceiveArgs, StockSetArgs, StockShowArgs, WaitArgs,
+};
 pub(crate) use topics::{ApplyArgs, PlanArgs, TailArgs, TopicsArgs, TopicsCommand};
 
 /// An order pipeline on Apache Kafka: every effect happens exactly once.
@@ -50,10 +60,15 @@ pub(crate) struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Demo(DemoArgs),
     Order(OrderArgs),
+    Stock(StockArgs),
     Run(RunArgs),
     Topics(TopicsArgs),
     Schemas(SchemasArgs),
+    Audit(AuditArgs),
+    #[command(hide = true)]
+    Bench(BenchArgs),
     Config(ConfigArgs),
     Explain(ExplainArgs),
     Completions(CompletionsArgs),

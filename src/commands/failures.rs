@@ -1,11 +1,15 @@
 //! The libraries' errors in the terms of the command line: a name, an exit code, what to do next.
 
 use orderflow_consumers::payment::simulator::ledger::LedgerError;
-use orderflow_operations::topics;
+use orderflow_domain::order::FieldError;
+use orderflow_operations::audit::AuditError;
+use orderflow_operations::demo::DemoError;
+use orderflow_operations::{bench, topics};
 use orderflow_producers::SinkError;
 use orderflow_producers::emit::{EmitError, InvalidShape};
 use orderflow_producers::import::ImportError;
 use orderflow_producers::place::PlaceError;
+use orderflow_producers::stock::StockError;
 use orderflow_runtime::store::StoreError;
 use orderflow_runtime::store::sqlite::OpenError;
 use orderflow_runtime::{Halt, ServiceError};
@@ -75,6 +79,64 @@ pub(super) fn of_import(error: &ImportError) -> Failure {
         | ImportError::Read { .. }
         | ImportError::Header { .. }
         | ImportError::Scattered { .. } => Failure::from_error(Slug::InputUnreadable, error),
+    }
+}
+
+/// What a movement of stock that was not made is called.
+pub(super) fn of_stock(error: &StockError) -> Failure {
+    match error {
+        StockError::Invalid(field) => of_field(field),
+        StockError::Catalogue(_) => Failure::from_error(Slug::InputUnreadable, error),
+        StockError::NotWritten(cause) => of_sink(cause),
+        StockError::MaybeWritten {
+            event_id,
+            occurred_at,
+            cause,
+        } => Failure::new(Slug::Unacknowledged, "some of it may have been written")
+            .caused_by(cause)
+            .hint(format!(
+                "repeat it with --event-id {event_id} --occurred-at {occurred_at}, or import the same file again"
+            )),
+    }
+}
+
+/// What a field that breaks a rule is called.
+pub(super) fn of_field(error: &FieldError) -> Failure {
+    Failure::from_error(Slug::ValidationFailed, error)
+}
+
+/// What an audit that could not judge is called.
+pub(super) fn of_audit(error: &AuditError) -> Failure {
+    match error {
+        AuditError::Deadline { .. } => Failure::from_error(Slug::DeadlinePassed, error)
+            .hint("are they running? orderflow run inventory, orderflow run payment"),
+        AuditError::Cluster(cause) => of_topics(cause),
+        AuditError::Database(_) | AuditError::Missing(_) | AuditError::Work { .. } => {
+            Failure::from_error(Slug::AuditImpossible, error)
+        }
+    }
+}
+
+/// What a demonstration that ended early is called.
+pub(super) fn of_demo(error: &DemoError) -> Failure {
+    match error {
+        DemoError::Folder { .. } => Failure::from_error(Slug::OutputFailed, error),
+        DemoError::Import(failed) => of_import(&failed.cause),
+        DemoError::Sink(cause) => of_sink(cause),
+        DemoError::Store(cause) => of_store(cause),
+        DemoError::Audit(cause) => of_audit(cause),
+        _ => Failure::from_error(Slug::DemoFailed, error).hint("orderflow demo --data-dir ./demo keeps the logs"),
+    }
+}
+
+/// What a measurement that was not made is called.
+pub(super) fn of_bench(error: &bench::Error) -> Failure {
+    match error {
+        bench::Error::Topics(cause) => of_topics(cause),
+        bench::Error::Service(cause) => of_service(cause),
+        bench::Error::Open(cause) => of_open(cause),
+        bench::Error::Store(cause) => of_store(cause),
+        _ => Failure::from_error(Slug::BenchFailed, error),
     }
 }
 

@@ -33,7 +33,7 @@ pub(super) fn run(args: ImportArgs, global: &GlobalArgs, output: Output) -> Outc
         show(&report, dry_run, output)?;
     }
     match cause {
-        Some(cause) => Err(of_import(&cause).into()),
+        Some(cause) => Err(of_import(&cause).unless(signals.exit())),
         None => judged(&report, &signals),
     }
 }

@@ -1,6 +1,9 @@
 //! From what was said to what is done: each command resolves its settings and calls one library.
 
+mod audit;
+mod bench;
 mod config;
+mod demo;
 mod explain;
 mod failures;
 mod import;
@@ -8,12 +11,15 @@ mod order;
 mod run;
 mod schemas;
 mod shell;
+mod stock;
 mod tail;
 mod topics;
 
 use clap::CommandFactory as _;
 
-use crate::args::{Cli, Command, ConfigCommand, Flags, GlobalArgs, OrderCommand, SchemasCommand, TopicsCommand};
+use crate::args::{
+    Cli, Command, ConfigCommand, Flags, GlobalArgs, OrderCommand, SchemasCommand, StockCommand, TopicsCommand,
+};
 use crate::config::{Said, Settings};
 use crate::exit::Exit;
 use crate::logging::Talk;
@@ -35,10 +41,17 @@ pub(crate) fn run(cli: Cli) -> Outcome {
     };
     let global = &cli.global;
     match command {
+        Command::Demo(args) => demo::run(&args, global, output),
         Command::Order(args) => match args.command {
             OrderCommand::Place(args) => order::place(args, global, output),
             OrderCommand::Emit(args) => order::emit(&args, global, output),
             OrderCommand::Import(args) => import::run(args, global, output),
+        },
+        Command::Stock(args) => match args.command {
+            StockCommand::Import(args) => stock::import(args, global, output),
+            StockCommand::Set(args) => stock::set(&args, global, output),
+            StockCommand::Receive(args) => stock::receive(&args, global, output),
+            StockCommand::Show(args) => stock::show(&args, global, output),
         },
         Command::Run(args) => run::run(&args.command, global),
         Command::Topics(args) => match args.command {
@@ -50,6 +63,8 @@ pub(crate) fn run(cli: Cli) -> Outcome {
             SchemasCommand::Check(_) => schemas::check(output),
             SchemasCommand::Serve(args) => schemas::serve(&args, global),
         },
+        Command::Audit(args) => audit::run(&args, global, output),
+        Command::Bench(args) => bench::run(args, global, output),
         Command::Config(args) => match args.command {
             ConfigCommand::Show(args) => config::show(&args, global, output),
         },

@@ -38,7 +38,7 @@ pub(super) fn place(args: PlaceArgs, global: &GlobalArgs, output: Output) -> Out
         deadline,
         &Ask::from(signals.flag()),
     );
-    let placed = placed.map_err(|error| of_place(&error))?;
+    let placed = placed.map_err(|error| of_place(&error).unless(signals.exit()))?;
     output.list("order.place", &[Receipt::of(placed)])?;
     Ok(Exit::Done)
 }
@@ -152,7 +152,7 @@ fn report(emitted: Result<EmitReport, EmitError>, output: Output) -> Result<(), 
 
 fn ended(failure: Option<Failure>, signals: &Signals) -> Outcome {
     match failure {
-        Some(failure) => Err(failure.into()),
+        Some(failure) => Err(failure.unless(signals.exit())),
         None => Ok(signals.exit().unwrap_or(Exit::Done)),
     }
 }

@@ -68,11 +68,11 @@ impl Settings {
 
     /// The file of the built-in payment gateway's ledger.
     pub(crate) fn ledger(&self) -> PathBuf {
-        self.data_dir.join(orderflow_consumers::payment::simulator::ledger::FILE_NAME)
+        self.data_dir
+            .join(orderflow_consumers::payment::simulator::ledger::FILE_NAME)
     }
 
     /// Whether every service has a file of its own.
-    #[expect(dead_code, reason = "the audit asks")]
     pub(crate) fn database_per_service(&self) -> bool {
         self.database.contains("{service}")
     }

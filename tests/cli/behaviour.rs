@@ -1,10 +1,12 @@
 //! What snapshots cannot show: streams, speed, environment, files.
 
-use std::io::Read as _;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal};
 use tempfile::TempDir;
 
 /// The program in an empty folder and without any variable of ours.
@@ -201,6 +203,67 @@ fn completions_know_the_commands() {
             "{shell}"
         );
     }
+}
+
+/// A server that was asked to end waits a while for the request of a client that is not finished.
+#[test]
+fn the_first_signal_asks_and_the_second_ends() {
+    let folder = folder();
+    let mut server = orderflow(
+        folder.path(),
+        &["schemas", "serve", "--listen", "127.0.0.1:0", "--log-format", "json"],
+    )
+    .stderr(Stdio::piped())
+    .spawn()
+    .expect("the program starts");
+    let address = address(&mut server);
+    let mut client = TcpStream::connect(&address).expect("it listens");
+    client
+        .write_all(b"GET /schemas/ids/1000000000 HTTP/1.1\r\n")
+        .expect("sent");
+    std::thread::sleep(Duration::from_millis(200));
+    signal(&server, Signal::TERM);
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(server.try_wait().expect("a child").is_none(), "it drains");
+    signal(&server, Signal::TERM);
+    assert_eq!(server.wait().expect("a child").code(), Some(143));
+}
+
+#[test]
+fn a_server_without_work_ends_at_once_and_well() {
+    let folder = folder();
+    for asked in [Signal::INT, Signal::TERM] {
+        let mut server = orderflow(
+            folder.path(),
+            &["schemas", "serve", "--listen", "127.0.0.1:0", "--log-format", "json"],
+        )
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+        let mut client = TcpStream::connect(address(&mut server)).expect("it listens");
+        client
+            .write_all(b"GET /schemas/ids/1000000000 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            .expect("sent");
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).expect("an answer");
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        signal(&server, asked);
+        assert_eq!(server.wait().expect("a child").code(), Some(0));
+    }
+}
+
+/// Where a server says that it listens.
+fn address(server: &mut Child) -> String {
+    let mut line = String::new();
+    BufReader::new(server.stderr.take().expect("piped"))
+        .read_line(&mut line)
+        .expect("text");
+    let said: serde_json::Value = serde_json::from_str(&line).expect("a line of JSON");
+    said["address"].as_str().expect("the address").to_owned()
+}
+
+fn signal(process: &Child, signal: Signal) {
+    rustix::process::kill_process(Pid::from_child(process), signal).expect("sent");
 }
 
 #[test]

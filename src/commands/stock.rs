@@ -1,0 +1,192 @@
+//! `stock import`, `set`, `receive`, `show`.
+
+use std::path::Path;
+
+use orderflow_consumers::inventory::{self, STOCK};
+use orderflow_consumers::kept;
+use orderflow_domain::stock::Stock;
+use orderflow_producers::import::Input;
+use orderflow_producers::stock::{self, CatalogueOptions, StockOptions, StockReport};
+use orderflow_producers::{SinkOptions, Stop as Ask};
+use orderflow_runtime::store::StoreError;
+use orderflow_runtime::store::sqlite::SqliteReader;
+use orderflow_schemas::{Contract, Topic};
+use serde::Serialize;
+
+use super::failures::{of_field, of_open, of_stock, of_store};
+use super::prepare;
+use crate::args::{GlobalArgs, IdentityArgs, StockImportArgs, StockReceiveArgs, StockSetArgs, StockShowArgs, WaitArgs};
+use crate::config::Settings;
+use crate::exit::Exit;
+use crate::logging::Talk;
+use crate::meter::Meter;
+use crate::output::{Output, Row};
+use crate::report::{Failure, Outcome};
+use crate::signals::Signals;
+use crate::slug::Slug;
+use crate::waiting;
+
+/// Receives the deliveries of a file.
+pub(super) fn import(args: StockImportArgs, global: &GlobalArgs, output: Output) -> Outcome {
+    let settings = prepare(global, &(), Talk::Command)?;
+    let input = if args.file.as_os_str() == "-" {
+        Input::stdin()
+    } else {
+        Input::file(args.file)
+    };
+    let options = CatalogueOptions {
+        source: args.source,
+        occurred_at: args.occurred_at,
+    };
+    let events = stock::parse(input, &options).map_err(|error| of_stock(&error.into()))?;
+    send(&events, &settings, &args.waiting, output)
+}
+
+/// States a count.
+pub(super) fn set(args: &StockSetArgs, global: &GlobalArgs, output: Output) -> Outcome {
+    let event = stock::counted(&args.product, args.count, &args.reason, &identity(&args.identity));
+    let event = event.map_err(|error| of_field(&error))?;
+    send(&[event], &prepare(global, &(), Talk::Command)?, &args.waiting, output)
+}
+
+/// Receives goods of one product.
+pub(super) fn receive(args: &StockReceiveArgs, global: &GlobalArgs, output: Output) -> Outcome {
+    let event = stock::received(&args.product, args.quantity, &identity(&args.identity));
+    let event = event.map_err(|error| of_field(&error))?;
+    send(&[event], &prepare(global, &(), Talk::Command)?, &args.waiting, output)
+}
+
+fn identity(args: &IdentityArgs) -> StockOptions {
+    StockOptions {
+        source: "orderflow/cli".to_owned(),
+        event_id: args.event_id,
+        occurred_at: args.occurred_at,
+    }
+}
+
+fn send<E: Contract>(events: &[E], settings: &Settings, waiting: &WaitArgs, output: Output) -> Outcome {
+    let signals = Signals::take()?;
+    let sink = SinkOptions::stream(settings.topics.name(Topic::Stock));
+    let mut meter = Meter::new(output);
+    let sent = stock::send(
+        &settings.connection,
+        sink,
+        events,
+        &Ask::from(signals.flag()),
+        &mut |progress| {
+            meter.tell(progress.acknowledged, progress.of, "events acknowledged");
+        },
+    );
+    meter.end();
+    let report = sent.map_err(|error| of_stock(&error).unless(signals.exit()))?;
+    if waiting.wait {
+        waiting::until_handled(
+            &settings.connection,
+            inventory::GROUP,
+            &report.positions,
+            waiting.timeout,
+            &signals,
+        )?;
+    }
+    output.list("stock.events", &[Moved::of(&report, waiting.wait)])?;
+    Ok(Exit::Done)
+}
+
+/// What was sent.
+#[derive(Debug, Serialize)]
+struct Moved {
+    events: u64,
+    first_event_id: Option<String>,
+    handled: Option<bool>,
+}
+
+impl Moved {
+    fn of(report: &StockReport, waited: bool) -> Self {
+        Self {
+            events: report.tally.acknowledged,
+            first_event_id: report.event_ids.first().map(ToString::to_string),
+            // Who did not wait does not know.
+            handled: waited.then_some(true),
+        }
+    }
+}
+
+impl Row for Moved {
+    const HEADERS: &'static [&'static str] = &["EVENTS", "FIRST-EVENT-ID", "HANDLED"];
+
+    fn cells(&self) -> Vec<String> {
+        let handled = if self.handled.is_some() { "yes" } else { "-" };
+        vec![
+            self.events.to_string(),
+            self.first_event_id.clone().unwrap_or_else(|| "-".to_owned()),
+            handled.to_owned(),
+        ]
+    }
+}
+
+/// Shows stock as inventory's database has it.
+pub(super) fn show(args: &StockShowArgs, global: &GlobalArgs, output: Output) -> Outcome {
+    let settings = prepare(global, &(), Talk::Command)?;
+    let rows = read(&settings.database(inventory::GROUP), &args.products)?;
+    let missing = args
+        .products
+        .iter()
+        .find(|product| rows.iter().all(|row| row.product_id != **product));
+    if let Some(product) = missing {
+        return Err(Failure::new(Slug::NothingMatched, format!("inventory knows no product {product:?}")).into());
+    }
+    output.list("stock.show", &rows)?;
+    Ok(Exit::Done)
+}
+
+fn read(database: &Path, products: &[String]) -> Result<Vec<Kept>, Failure> {
+    let reader = SqliteReader::open(database).map_err(|error| of_open(&error))?;
+    let mut rows = Vec::new();
+    let all = kept::each(&reader, STOCK, |product, stock| {
+        if products.is_empty() || products.iter().any(|wanted| wanted == product) {
+            rows.push(Kept::of(product, stock));
+        }
+        Ok::<_, StoreError>(())
+    });
+    all.map_err(|error| of_store(&error))?;
+    Ok(rows)
+}
+
+/// Stock of one product.
+#[derive(Debug, Serialize)]
+struct Kept {
+    product_id: String,
+    available: i64,
+    reserved: i64,
+    received: i64,
+    adjusted: i64,
+}
+
+impl Kept {
+    fn of(product: &str, stock: Stock) -> Self {
+        let Stock {
+            received,
+            adjusted,
+            available,
+            reserved,
+        } = stock;
+        Self {
+            product_id: product.to_owned(),
+            available,
+            reserved,
+            received,
+            adjusted,
+        }
+    }
+}
+
+impl Row for Kept {
+    const HEADERS: &'static [&'static str] = &["PRODUCT-ID", "AVAILABLE", "RESERVED", "RECEIVED", "ADJUSTED"];
+
+    fn cells(&self) -> Vec<String> {
+        let numbers = [self.available, self.reserved, self.received, self.adjusted];
+        std::iter::once(self.product_id.clone())
+            .chain(numbers.map(|number| number.to_string()))
+            .collect()
+    }
+}

@@ -258,6 +258,11 @@ impl<H: Handler, S: Store> Edge<H, S> {
                 idle.add_partition(topic, *partition);
             }
         }
+        // A pause outlives the assignment it was made in.
+        self.consumer
+            .resume(&given)
+            .map_err(|error| client("resuming", &error))?;
+        self.paused = false;
         self.consumer
             .assign(&given)
             .map_err(|error| client("assigning", &error))?;

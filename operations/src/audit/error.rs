@@ -30,7 +30,7 @@ pub enum AuditError {
     #[error("{0}")]
     Missing(String),
     /// The audit's own temporary database failed, most likely for want of space.
-    #[error("the audit's temporary database failed; it needs about 400 bytes for each order in {}", folder.display())]
+    #[error("the audit's temporary database failed; it needs about 1 KB for each order in {}", folder.display())]
     Work {
         /// Where temporary files go.
         folder: std::path::PathBuf,

@@ -1,6 +1,6 @@
 //! A shop whose services have run, and copies of it to damage.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -225,7 +225,7 @@ impl Services {
             writes: inventory.writes(),
         };
         let service = Service::new(inventory::GROUP, topics, inventory);
-        services.run(service, connection, folder.join("inventory.db"));
+        services.run(service, connection, &folder.join("inventory.db"));
 
         let payment = Payment::new(TopicNames::default());
         let topics = Topics {
@@ -235,13 +235,13 @@ impl Services {
         let gateway = Simulator::open(&folder.join("ledger.db"), 1_000_000).expect("a ledger");
         let callers = Callers::none().with(CHARGE, Charging(gateway), EffectSettings::default());
         let service = Service::new(payment::GROUP, topics, payment).callers(callers.expect("sound settings"));
-        services.run(service, connection, folder.join("payment.db"));
+        services.run(service, connection, &folder.join("payment.db"));
         services
     }
 
-    fn run<H: orderflow_runtime::Handler>(&mut self, service: Service<H>, connection: &Connection, database: PathBuf) {
+    fn run<H: orderflow_runtime::Handler>(&mut self, service: Service<H>, connection: &Connection, database: &Path) {
         let service = service.settings(EmbeddedBroker::settings(Settings::default()));
-        let store = SqliteStore::open(&database, &SqliteOptions::default()).expect("a database");
+        let store = SqliteStore::open(database, &SqliteOptions::default()).expect("a database");
         let (connection, mut ending) = (connection.clone(), self.end.subscribe());
         self.running.push(self.runtime.spawn(async move {
             let shutdown = async move { drop(ending.wait_for(|end| *end).await) };

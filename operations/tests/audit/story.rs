@@ -69,7 +69,7 @@ pub(crate) fn plain(n: u128) -> OrderPlaced {
         DECLINED | 115 => "tok_decline_lost_card",
         _ => "tok_ok",
     };
-    order(n, if n % 2 == 0 { "A" } else { "C" }, 2, 199, token)
+    order(n, if n.is_multiple_of(2) { "A" } else { "C" }, 2, 199, token)
 }
 
 fn repeated_and_changed() -> Vec<Captured> {
@@ -86,10 +86,7 @@ fn repeated_and_changed() -> Vec<Captured> {
         total_minor: 1,
         ..order(INVALID, "A", 1, 5, "tok_ok")
     };
-    [again, other, conflict, invalid]
-        .iter()
-        .map(|order| of(order))
-        .collect()
+    [again, other, conflict, invalid].iter().map(of).collect()
 }
 
 fn unreadable() -> Vec<Captured> {

@@ -131,12 +131,23 @@ impl Failure {
         text
     }
 
+    /// File, line and column, if it is about a place: what the excerpt begins with.
+    fn place(&self) -> Option<&str> {
+        self.excerpt
+            .as_deref()?
+            .lines()
+            .next()?
+            .trim_start()
+            .strip_prefix("--> ")
+    }
+
     /// For a program: the shape of an RFC 9457 problem, with the exit code where HTTP has its status.
     fn problem(&self) -> serde_json::Value {
         json!({
             "type": format!("/problems/{}", self.slug.name()),
             "title": self.slug.title(),
             "detail": self.message,
+            "place": self.place(),
             "causes": self.causes,
             "hints": self.hints,
             "exit_code": self.exit().code(),
@@ -201,7 +212,7 @@ mod tests {
 
     #[test]
     fn a_program_reads_a_problem_object() {
-        insta::assert_snapshot!(failure().problem().to_string(), @r#"{"causes":["connection refused"],"detail":"no broker of localhost:9092 answers","exit_code":4,"hints":["look there"],"title":"Kafka cannot be reached","type":"/problems/kafka-unavailable"}"#);
+        insta::assert_snapshot!(failure().problem().to_string(), @r#"{"causes":["connection refused"],"detail":"no broker of localhost:9092 answers","exit_code":4,"hints":["look there"],"place":null,"title":"Kafka cannot be reached","type":"/problems/kafka-unavailable"}"#);
     }
 
     #[test]

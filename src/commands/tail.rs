@@ -22,7 +22,6 @@ const WAIT: Duration = Duration::from_millis(100);
 pub(super) fn run(args: TailArgs, global: &GlobalArgs, output: Output) -> Outcome {
     let start = Start::parse(&args.from, now()).map_err(|error| Failure::from_error(Slug::Usage, &error))?;
     let settings = prepare(global, &(), Talk::Command)?;
-    let signals = Signals::take()?;
     let follow = args.follow;
     let options = Options {
         topics: args.topics,
@@ -33,6 +32,8 @@ pub(super) fn run(args: TailArgs, global: &GlobalArgs, output: Output) -> Outcom
         follow,
     };
     let mut tail = Tail::open(&settings.connection, options).map_err(|error| of_topics(&error))?;
+    // Until here a signal simply ends the process: there is nothing to write out.
+    let signals = Signals::take()?;
     let printed = print(&mut tail, &signals)?;
     output.note(&searched(tail.searched(), printed));
     // What follows has no end of its own: the signal is it.

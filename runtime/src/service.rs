@@ -103,7 +103,12 @@ impl<H: Handler> Service<H> {
             )));
         }
         let (end, ending) = watch::channel(false);
-        let prepared = self.prepare(&connection, store, ending).await?;
+        let mut shutdown = std::pin::pin!(shutdown);
+        let prepared = tokio::select! {
+            biased;
+            () = &mut shutdown => return Ok(()),
+            prepared = self.prepare(&connection, store, ending) => prepared?,
+        };
         let shared = Arc::clone(&prepared.1.shared);
         let ended = consume(prepared.0, prepared.1, (end, shutdown)).await;
         let stopping = tokio::task::spawn_blocking(move || shared.relay.stop(RELAY_ENDS));

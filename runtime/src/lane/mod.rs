@@ -1,6 +1,7 @@
 //! A lane's life: claimed, consuming, draining, complete. Each is a type, so an order of events that must not happen does
 //! not compile.
 
+mod desk;
 mod inbox;
 mod timers;
 mod work;
@@ -19,18 +20,15 @@ use crate::crash_point;
 use crate::effects::{Event, Executor};
 use crate::error::Halt;
 use crate::handler::Handler;
-use crate::made::Made;
 use crate::observer::Observer;
 use crate::record::{Fetched, NextOffset};
 use crate::relay::LaneRelay;
-use crate::settings::Settings;
 use crate::shared::{Again, Shared, wall_clock};
 use crate::store::{
-    Answer, Claim, EffectRow, EffectState, Flood, Lane as Number, OutboxRow, Sequence, Store, StoreError, TimerRow,
-    Turn,
+    Answer, Claim, EffectRow, EffectState, Lane as Number, OutboxRow, Sequence, Store, StoreError, TimerRow,
 };
-use crate::topology::Topology;
 
+pub(crate) use self::desk::Desk;
 use self::inbox::{Inbox, Item};
 pub(crate) use self::timers::HELD as TIMERS_HELD;
 use self::timers::Timers;
@@ -54,61 +52,6 @@ pub(crate) enum Delivery {
 /// The lane ended without being asked to; the consumer thread has been told why.
 #[derive(Debug)]
 pub(crate) struct Ended;
-
-/// Everything a batch needs to know of the lane it is on.
-pub(crate) struct Desk<H, S> {
-    shared: Arc<Shared<H, S>>,
-    at: Turn,
-    positions: Vec<NextOffset>,
-    flood: Flood,
-    relay: LaneRelay,
-}
-
-impl<H: Handler, S: Store> Desk<H, S> {
-    pub(crate) fn store(&self) -> &S {
-        &self.shared.store
-    }
-
-    pub(crate) fn handler(&self) -> &H {
-        &self.shared.handler
-    }
-
-    pub(crate) fn topology(&self) -> &Topology {
-        &self.shared.topology
-    }
-
-    pub(crate) fn settings(&self) -> &Settings {
-        &self.shared.settings
-    }
-
-    pub(crate) fn lane(&self) -> Number {
-        self.at.owner.lane
-    }
-
-    pub(crate) fn at(&self) -> Turn {
-        self.at
-    }
-
-    pub(crate) fn position(&self, source: u16) -> NextOffset {
-        self.positions[usize::from(source)]
-    }
-
-    pub(crate) fn flood(&self) -> Flood {
-        self.flood
-    }
-
-    pub(crate) fn acknowledged(&self) -> Sequence {
-        self.relay.acknowledged()
-    }
-
-    /// Whether the group is flooded with dead letters if this becomes durable.
-    pub(crate) fn judge(&self, made: &Made) -> Result<(), Halt> {
-        if made.refused.is_empty() {
-            return Ok(());
-        }
-        self.shared.flood.judge(self.lane(), made.flood, &self.shared.settings)
-    }
-}
 
 /// Taken over, its unpublished facts not yet on their way.
 #[derive(Debug)]

@@ -4,6 +4,7 @@
 //! order is kept and memory stays flat. A record never times out by itself, since its successors would overtake it;
 //! instead the whole run ends when nothing was acknowledged for too long.
 
+mod connect;
 mod error;
 mod latency;
 mod ledger;
@@ -110,10 +111,7 @@ pub struct Sink {
 }
 
 /// How often delivery reports are fetched while sending.
-const POLL_EVERY: u64 = 256;
-
-/// Longest wait between two looks at the [`Stop`] while connecting.
-const CONNECT_STEP: Duration = Duration::from_millis(500);
+const POLL_EVERY: u64 = 64;
 
 /// How long to wait for room or acknowledgements before looking again.
 const WAIT: Duration = Duration::from_millis(1);
@@ -125,8 +123,8 @@ impl Sink {
     ///
     /// A configuration that is not accepted, no broker within [`Patience::connect`], wrong credentials, a missing topic.
     pub fn open(connection: &Connection, options: SinkOptions, stop: &Stop) -> Result<Self, SinkError> {
-        let producer = client(connection, &options)?;
-        let partitions = partitions(&producer, &connection.brokers, &options, stop)?;
+        let producer = connect::client(connection, &options)?;
+        let partitions = connect::partitions(&producer, &connection.brokers, &options, stop)?;
         producer.context().has_partitions(partitions);
         Ok(Self {
             producer,
@@ -184,8 +182,8 @@ impl Sink {
         let key = event.key();
         let mut record = BaseRecord::with_opaque_to(&self.options.topic, self.producer.context().stamp())
             .key(key.as_ref())
-            .payload(&self.value)
-            .headers(kafka_headers(event));
+            .payload(&self.value);
+        record.headers = kafka_headers(event);
         let mut patience = self.patient();
         loop {
             match self.producer.send(record) {
@@ -321,95 +319,20 @@ struct Patient {
     since: Instant,
 }
 
-fn client(connection: &Connection, options: &SinkOptions) -> Result<BaseProducer<Ledger>, SinkError> {
-    if let Some(property) = connection.forbidden_property() {
-        return Err(SinkError::Forbidden(property.to_owned()));
-    }
-    let config = connection.client(&[
-        ("enable.idempotence", "true"),
-        ("acks", "all"),
-        // A record that cannot be written must not be followed by its successor.
-        ("enable.gapless.guarantee", "true"),
-        ("message.timeout.ms", "0"),
-        // What Java's clients do by themselves: the same key must go to the same partition whoever sends it.
-        ("partitioner", "murmur2_random"),
-        ("compression.type", "lz4"),
-        ("linger.ms", &options.linger.as_millis().to_string()),
-        ("queue.buffering.max.messages", &options.in_flight.to_string()),
-        ("queue.buffering.max.kbytes", "32768"),
-    ]);
-    config.create_with_context(Ledger::new()).map_err(|error| {
-        SinkError::Configuration(match error {
-            KafkaError::ClientConfig(_, problem, name, _) => format!("{name}: {problem}"),
-            other => other.to_string(),
-        })
-    })
-}
-
-/// Asks for all topics: a request that names one may create it on brokers that do so by default.
-fn partitions(
-    producer: &BaseProducer<Ledger>,
-    brokers: &str,
-    options: &SinkOptions,
-    stop: &Stop,
-) -> Result<usize, SinkError> {
-    let began = Instant::now();
-    loop {
-        if stop.is_requested() {
-            return Err(SinkError::Stopped);
-        }
-        let left = options.patience.connect.saturating_sub(began.elapsed());
-        match producer.client().fetch_metadata(None, left.min(CONNECT_STEP)) {
-            Ok(metadata) => {
-                let topic = metadata.topics().iter().find(|topic| topic.name() == options.topic);
-                return match topic.map(|topic| topic.partitions().len()) {
-                    Some(count) if count > 0 => Ok(count),
-                    _ => Err(SinkError::MissingTopic {
-                        topic: options.topic.clone(),
-                        brokers: brokers.to_owned(),
-                    }),
-                };
-            }
-            Err(error) => not_yet(producer, brokers, &error, began.elapsed(), left.is_zero())?,
-        }
-    }
-}
-
-/// Fails when trying again is useless, or time is up.
-fn not_yet(
-    producer: &BaseProducer<Ledger>,
-    brokers: &str,
-    error: &KafkaError,
-    waited: Duration,
-    time_is_up: bool,
-) -> Result<(), SinkError> {
-    producer.poll(Duration::from_millis(20));
-    let brokers = brokers.to_owned();
-    match producer.context().complaint() {
-        Some(complaint) if complaint.is_about_credentials => Err(SinkError::Credentials {
-            brokers,
-            reason: complaint.reason,
-        }),
-        complaint if time_is_up => Err(SinkError::Unreachable {
-            brokers,
-            waited,
-            reason: complaint.map_or_else(|| error.to_string(), |complaint| complaint.reason),
-        }),
-        _ => Ok(()),
-    }
-}
-
 fn is_full(error: &KafkaError) -> bool {
     error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull)
 }
 
-fn kafka_headers(event: &impl Contract) -> OwnedHeaders {
-    let headers = headers::of(event, Some(&Trace::begin(event)));
-    let owned = OwnedHeaders::new_with_capacity(headers.len());
-    headers.iter().fold(owned, |owned, (key, value)| {
-        owned.insert(Header {
+fn kafka_headers(event: &impl Contract) -> Option<OwnedHeaders> {
+    /// As many as an event without a cause has, its trace included.
+    const USUAL: usize = 10;
+    let mut owned = Some(OwnedHeaders::new_with_capacity(USUAL));
+    headers::each(event, Some(&Trace::begin(event)), |key, value| {
+        let header = Header {
             key,
-            value: Some(value.as_bytes()),
-        })
-    })
+            value: Some(value),
+        };
+        owned = owned.take().map(|list| list.insert(header));
+    });
+    owned
 }

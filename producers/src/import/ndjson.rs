@@ -1,6 +1,7 @@
 //! One JSON object a line: events as they are, or records as `topics tail` prints them.
 
-use orderflow_domain::{OrderPlaced, Timestamp};
+use orderflow_domain::{Event, OrderPlaced};
+use orderflow_schemas::{EventType, json};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -11,8 +12,6 @@ use crate::Stop;
 
 /// Longest line; an order of the most items there can be, with ids of full length, has a third of it.
 const MAX_LINE_BYTES: usize = 1024 * 1024;
-
-const ORDER_PLACED: &str = "OrderPlaced";
 
 pub(super) fn read(
     opened: Opened,
@@ -83,37 +82,25 @@ fn order(line: &Line) -> Result<OrderPlaced, Refused> {
     if line.cut {
         return Err(Refused::Unreadable(None, "the line is longer than 1 MiB".to_owned()));
     }
-    let json: Value = parsed(None, serde_json::from_slice(&line.bytes))?;
-    let tailed = json.get("value").is_some();
+    let line: Value = parsed(None, serde_json::from_slice(&line.bytes))?;
+    let tailed = line.get("value").is_some();
     let (key, value) = if tailed {
-        let tailed: Tailed = parsed(None, serde_json::from_value(json))?;
-        let is_order = |name: &str| name.rsplit('.').next() == Some(ORDER_PLACED);
+        let tailed: Tailed = parsed(None, serde_json::from_value(line))?;
+        let is_order = |name: &str| name.rsplit('.').next() == Some(EventType::OrderPlaced.name());
         if tailed.event_type.is_some_and(|name| !is_order(&name)) {
             return Err(Refused::OtherEvent);
         }
         (tailed.key, tailed.value)
     } else {
-        (None, json)
+        (None, line)
     };
-    let order: OrderPlaced = parsed(
-        tailed.then_some("value"),
-        serde_json::from_value(with_numeric_times(value)),
-    )?;
+    let event = json::to_event(EventType::OrderPlaced, &value);
+    let event = event.map_err(|error| Refused::Unreadable(tailed.then_some("value"), error.to_string()))?;
+    let Event::OrderPlaced(order) = event else {
+        return Err(Refused::OtherEvent);
+    };
     check(&order, key.as_deref())?;
     Ok(order)
-}
-
-/// Times may be written as RFC 3339, which people can read, or as the number of microseconds that the contract holds.
-fn with_numeric_times(mut event: Value) -> Value {
-    for pointer in ["/placed_at", "/meta/occurred_at"] {
-        let Some(time) = event.pointer_mut(pointer) else {
-            continue;
-        };
-        if let Some(Ok(read)) = time.as_str().map(str::parse::<Timestamp>) {
-            *time = read.0.into();
-        }
-    }
-    event
 }
 
 fn check(order: &OrderPlaced, key: Option<&str>) -> Result<(), Refused> {

@@ -1,5 +1,7 @@
 //! What an audit found: each invariant, how much of it was judged, and what violates it.
 
+use std::fmt;
+
 use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
@@ -140,6 +142,23 @@ pub struct Violation {
     pub sentence: String,
 }
 
+impl fmt::Display for Violation {
+    /// For people: `payments/3@41, event 018f…, payment: what is wrong`, as far as there is such a place.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let partition = self.partition.map(|partition| format!("/{partition}"));
+        let offset = self.offset.map(|offset| format!("@{offset}"));
+        let place = self.topic.as_ref().map(|topic| {
+            let (partition, offset) = (partition.unwrap_or_default(), offset.unwrap_or_default());
+            format!("{topic}{partition}{offset}")
+        });
+        let event = self.event_id.map(|id| format!("event {id}"));
+        let parts = [place, event, self.group.map(str::to_owned)];
+        let named: Vec<_> = parts.into_iter().flatten().collect();
+        let colon = if named.is_empty() { "" } else { ": " };
+        write!(f, "{}{colon}{}", named.join(", "), self.sentence)
+    }
+}
+
 /// What an audit went through.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Totals {
@@ -219,6 +238,30 @@ mod tests {
             let same = Invariant::ALL.iter().filter(|other| other.slug() == invariant.slug());
             assert_eq!(same.count(), 1, "{}", invariant.slug());
         }
+    }
+
+    #[test]
+    fn a_violation_is_told_with_what_is_known_of_its_place() {
+        let nowhere = Violation {
+            sentence: "it is wrong".to_owned(),
+            ..Violation::default()
+        };
+        assert_eq!(nowhere.to_string(), "it is wrong");
+        let counted = Violation {
+            group: Some("payment"),
+            topic: Some("orders".to_owned()),
+            partition: Some(3),
+            ..nowhere
+        };
+        assert_eq!(counted.to_string(), "orders/3, payment: it is wrong");
+        let (offset, event_id) = (Some(41), Some(Uuid::nil()));
+        let placed = Violation {
+            offset,
+            event_id,
+            ..counted
+        };
+        let told = "orders/3@41, event 00000000-0000-0000-0000-000000000000, payment: it is wrong";
+        assert_eq!(placed.to_string(), told);
     }
 
     #[test]

@@ -11,8 +11,10 @@ use super::cluster::Ends;
 use super::system::{Group, System};
 use super::{AuditError, Databases as Paths};
 
-/// How long between two looks at the databases.
-const PAUSE: Duration = Duration::from_millis(25);
+/// How long between two looks at the databases: little at first, since most waits are short, and twice as much each
+/// time, since a look takes from the services what they need to get there.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 
 /// How many things that are missing are named.
 const NAMED: usize = 5;
@@ -75,6 +77,7 @@ pub(super) fn until_passed(
 ) -> Result<(), AuditError> {
     let began = Instant::now();
     let mut stages = Group::ALL.map(|_| Stage::Reading);
+    let mut pause = FIRST_PAUSE;
     loop {
         let mut behind = Vec::new();
         for (group, stage) in Group::ALL.into_iter().zip(&mut stages) {
@@ -96,7 +99,8 @@ pub(super) fn until_passed(
                 behind,
             });
         }
-        std::thread::sleep(PAUSE.min(timeout.saturating_sub(began.elapsed())));
+        std::thread::sleep(pause.min(timeout.saturating_sub(began.elapsed())));
+        pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
 
@@ -123,15 +127,18 @@ impl Looking<'_> {
     /// Goes on as far as it can; says what is missing, or nothing.
     fn advance(&self, stage: &mut Stage) -> Result<Vec<String>, AuditError> {
         loop {
-            let (missing, next) = match stage {
-                Stage::Reading => (self.unread()?, Stage::Asking(self.last_asked()?)),
-                Stage::Asking(until) => (self.unanswered(*until)?, Stage::Publishing(self.written()?)),
+            let missing = match stage {
+                Stage::Reading => self.unread()?,
+                Stage::Asking(until) => self.unanswered(*until)?,
                 Stage::Publishing(until) => return self.unpublished(until),
             };
             if !missing.is_empty() {
                 return Ok(missing);
             }
-            *stage = next;
+            *stage = match stage {
+                Stage::Reading => Stage::Asking(self.last_asked()?),
+                Stage::Asking(_) | Stage::Publishing(_) => Stage::Publishing(self.written()?),
+            };
         }
     }
 

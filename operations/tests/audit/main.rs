@@ -1,6 +1,7 @@
 //! The audit on a real story: clean as the services leave it, and each damage to a copy of it named.
 
 mod cannot;
+mod charges;
 mod databases;
 mod expect;
 mod fixture;

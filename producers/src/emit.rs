@@ -139,7 +139,7 @@ impl Load<'_> {
             if stop.is_requested() {
                 return Err(SinkError::Stopped);
             }
-            while let Some(wait) = pace.wait(self.began.elapsed()) {
+            while let Some(wait) = pace.wait(|| self.began.elapsed()) {
                 self.idle(wait, stop)?;
             }
             self.generator.fill(&mut order, self.placed_at(index));

@@ -206,6 +206,7 @@ impl Sink {
     ///
     /// A record that was refused.
     pub fn poll(&self) -> Result<(), SinkError> {
+        self.producer.context().stamp();
         self.producer.poll(Duration::ZERO);
         self.refused()
     }
@@ -241,6 +242,7 @@ impl Sink {
 
     /// Waits a moment for acknowledgements.
     fn wait(&self, patient: &mut Patient) -> Result<(), SinkError> {
+        self.producer.context().stamp();
         self.producer.poll(WAIT);
         self.refused()?;
         let acknowledged = self.tally().acknowledged;

@@ -1,7 +1,5 @@
 //! Makes up orders.
 
-use std::fmt::Write as _;
-
 use orderflow_domain::{CustomerId, EventId, Item, Meta, OrderId, OrderPlaced, ProductId, Timestamp};
 use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};
@@ -34,6 +32,8 @@ pub struct Generator {
     demand: Demand,
     products: Vec<(String, i64)>,
     customers: Vec<String>,
+    /// What the order that is being filled holds.
+    basket: Vec<usize>,
     /// Whether one more item is added, as a share of 2^32.
     one_more: u32,
 }
@@ -55,6 +55,7 @@ impl Generator {
             demand: Demand::new(shape.products, shape.skew),
             products: products.collect(),
             customers: customers.collect(),
+            basket: Vec::new(),
             one_more: one_more(shape.basket),
             shape: shape.clone(),
         })
@@ -88,8 +89,9 @@ impl Generator {
         order.meta.occurred_at = placed_at;
         order.placed_at = placed_at;
         order.meta.correlation_id.clear();
-        // Writing to a String does not fail.
-        let _written = write!(order.meta.correlation_id, "{}", order.order_id);
+        let mut text = Uuid::encode_buffer();
+        let id = order.order_id.0.as_hyphenated().encode_lower(&mut text);
+        order.meta.correlation_id.push_str(id);
         self.fill_customer(&mut order.customer_id);
         self.fill_items(&mut order.items);
         order.total_minor = order
@@ -119,10 +121,11 @@ impl Generator {
     }
 
     fn fill_items(&mut self, items: &mut Vec<Item>) {
-        let count = self.basket();
+        let count = self.count();
+        self.basket.clear();
         items.truncate(count);
         for at in 0..count {
-            let product = self.another_product(&items[..at.min(items.len())]);
+            let product = self.another_product();
             let quantity = QUANTITIES[self.below(16) as usize];
             if at == items.len() {
                 items.push(Item {
@@ -140,16 +143,17 @@ impl Generator {
     }
 
     /// A product by demand, or the next one that the basket does not hold; there are at least as many as items.
-    fn another_product(&mut self, basket: &[Item]) -> usize {
+    fn another_product(&mut self) -> usize {
         let random = u16::try_from(self.random.next_u32() >> 16).unwrap_or_default();
         let mut product = self.demand.draw(random) as usize;
-        while basket.iter().any(|item| item.product_id.0 == self.products[product].0) {
+        while self.basket.contains(&product) {
             product = (product + 1) % self.products.len();
         }
+        self.basket.push(product);
         product
     }
 
-    fn basket(&mut self) -> usize {
+    fn count(&mut self) -> usize {
         let most = self.shape.products.min(Shape::MAX_BASKET);
         let count = match self.shape.basket {
             Basket::Fixed(count) => count,

@@ -65,11 +65,12 @@ impl Pace {
         }
     }
 
-    /// How long the next record has to wait; `None` grants it.
-    pub(super) fn wait(&mut self, now: Duration) -> Option<Duration> {
+    /// How long the next record has to wait; `None` grants it. Without a rate the clock is not read.
+    pub(super) fn wait(&mut self, now: impl FnOnce() -> Duration) -> Option<Duration> {
         let Rate::PerSecond(rate) = self.rate else {
             return None;
         };
+        let now = now();
         let due = self.origin + due_after(self.granted, rate);
         if let Some(early) = due.checked_sub(now).filter(|early| !early.is_zero()) {
             return Some(early);
@@ -98,7 +99,7 @@ mod tests {
         let mut pace = Pace::new(rate.parse().expect("a rate"));
         let mut now = Duration::ZERO;
         while now < whole {
-            while pace.wait(now).is_none() {}
+            while pace.wait(|| now).is_none() {}
             let paused = now < whole / 2 && now + step >= whole / 2;
             now += if paused { pause.max(step) } else { step };
         }

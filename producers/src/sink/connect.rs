@@ -28,7 +28,7 @@ pub(super) fn client(connection: &Connection, options: &SinkOptions) -> Result<B
         ("compression.type", "lz4"),
         ("linger.ms", &options.linger.as_millis().to_string()),
         ("queue.buffering.max.messages", &options.in_flight.to_string()),
-        ("queue.buffering.max.kbytes", "32768"),
+        ("queue.buffering.max.kbytes", "16384"),
     ]);
     config.create_with_context(Ledger::new()).map_err(|error| {
         SinkError::Configuration(match error {

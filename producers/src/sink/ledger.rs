@@ -1,6 +1,6 @@
 //! What became of the records: filled by the client's delivery reports, on the thread that polls.
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
@@ -44,6 +44,9 @@ pub(super) struct Complaint {
 #[derive(Debug)]
 pub(super) struct Ledger {
     began: Instant,
+    /// The clock as it was last read, for the reports: a reading for each would cost more than all else done with it.
+    /// While only waiting it is up to a millisecond behind.
+    now: AtomicUsize,
     acknowledged: AtomicU64,
     failed: AtomicU64,
     pub(super) latencies: Histogram,
@@ -57,6 +60,7 @@ impl Ledger {
     pub(super) fn new() -> Self {
         Self {
             began: Instant::now(),
+            now: AtomicUsize::new(0),
             acknowledged: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             latencies: Histogram::default(),
@@ -89,7 +93,9 @@ impl Ledger {
 
     /// The time since the client began, which travels with a record as its opaque and comes back with its report.
     pub(super) fn stamp(&self) -> usize {
-        usize::try_from(self.began.elapsed().as_micros()).unwrap_or(usize::MAX)
+        let now = usize::try_from(self.began.elapsed().as_micros()).unwrap_or(usize::MAX);
+        self.now.store(now, Ordering::Relaxed);
+        now
     }
 
     /// The last acknowledged record of every partition that has one.
@@ -105,7 +111,8 @@ impl Ledger {
 
     fn acknowledge(&self, partition: i32, offset: i64, sent: usize) {
         self.acknowledged.fetch_add(1, Ordering::Relaxed);
-        self.latencies.add(self.stamp().saturating_sub(sent) as u64);
+        let now = self.now.load(Ordering::Relaxed);
+        self.latencies.add(now.saturating_sub(sent) as u64);
         let last = usize::try_from(partition)
             .ok()
             .and_then(|partition| self.offsets.get()?.get(partition));

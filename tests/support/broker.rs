@@ -29,9 +29,16 @@ impl Broker {
     /// # Panics
     /// When `./tests/run` did not fetch Kafka's jars, or the broker does not answer; its log is shown.
     pub(crate) fn start() -> Self {
+        Self::start_behind(|port| port)
+    }
+
+    /// The same behind a door: `door` is given the port the broker will listen on, and gives the port of 127.0.0.1 that
+    /// the broker tells its clients to use.
+    pub(crate) fn start_behind(door: impl FnOnce(u16) -> u16) -> Self {
         let folder = TempDir::with_prefix("orderflow-broker").expect("a temporary folder");
         let (port, controller_port) = (free_port(), free_port());
-        let process = launch(folder.path(), port, controller_port);
+        let advertised = format!("advertised.listeners=PLAINTEXT://127.0.0.1:{}", door(port));
+        let process = launch(folder.path(), (port, controller_port), Some(&advertised));
         let mut broker = Self {
             process,
             port,
@@ -54,7 +61,7 @@ impl Broker {
 
     /// Starts again on the data and ports it had, after [`Broker::kill`], and waits until it answers.
     pub(crate) fn restart(&mut self) {
-        self.process = launch(self.folder.path(), self.port, self.controller_port);
+        self.process = launch(self.folder.path(), (self.port, self.controller_port), None);
         self.await_answer();
     }
 
@@ -79,12 +86,14 @@ impl Broker {
     }
 }
 
-fn launch(folder: &Path, port: u16, controller_port: u16) -> Daemon {
+/// `property` counts at the first start on a folder.
+fn launch(folder: &Path, (port, controller_port): (u16, u16), property: Option<&str>) -> Daemon {
     let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/kafka/broker");
     let mut command = Command::new(script);
     command
         .arg(folder)
         .args([port.to_string(), controller_port.to_string()])
+        .args(property)
         .stdin(Stdio::null());
     command.env("ORDERFLOW_TEST_KAFKA_LIBS", super::setting("ORDERFLOW_TEST_KAFKA_LIBS"));
     Daemon::start(&mut command, &folder.join("start.log"))

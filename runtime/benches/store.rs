@@ -68,7 +68,7 @@ impl Lane {
             id: derive_id(order.cast_signed(), &[b"order", &self.at.owner.lane.to_be_bytes()]),
             hash: [7; 16],
             event_time: 1_760_000_000_000,
-            redriven: false,
+            redriven: None,
         }
     }
 

@@ -197,7 +197,7 @@ fn arrival(record: &Record<'_>, id: Uuid) -> Arrival {
         id,
         hash: hash(record.value),
         event_time: record.timestamp,
-        redriven: record.redriven,
+        redriven: record.redriven.then(|| FirstOrigin::of(record).id()),
     }
 }
 

@@ -94,7 +94,7 @@ fn arrival(number: u8) -> Arrival {
         id: id(number),
         hash: [number; 16],
         event_time: NOON,
-        redriven: false,
+        redriven: None,
     }
 }
 

@@ -99,6 +99,8 @@ macro_rules! store_conformance_cases {
                 a_dead_event_comes_back_once,
                 a_dropped_redrive_never_was,
                 a_redriven_conflict,
+                a_redriven_event_whose_id_can_be_read_now,
+                a_redriven_event_that_came_otherwise_meanwhile,
                 what_is_not_dead_is_not_redriven,
                 a_buried_conflict_overwrites_nothing,
                 before_the_horizon_nothing_is_new;

@@ -151,8 +151,9 @@ pub struct Arrival {
     pub hash: [u8; 16],
     /// The record's timestamp, milliseconds.
     pub event_time: i64,
-    /// Whether it came through a redrive topic: then only a `dead` row lets it in.
-    pub redriven: bool,
+    /// Where it came through a redrive topic, the id made from its first origin: then only a `dead` row lets it in, its
+    /// own or, for a record whose id could not be read when it was refused, the one of its origin.
+    pub redriven: Option<Uuid>,
 }
 
 /// What the inbox says of an arrival.

@@ -119,13 +119,14 @@ pub(super) fn arrival(number: u64, bytes: u8) -> Arrival {
         id: id(number),
         hash: [bytes; 16],
         event_time: NOON,
-        redriven: false,
+        redriven: None,
     }
 }
 
 pub(super) fn redriven(arrival: Arrival) -> Arrival {
+    let origin = Some(arrival.id);
     Arrival {
-        redriven: true,
+        redriven: origin,
         ..arrival
     }
 }

@@ -97,6 +97,31 @@ pub async fn a_redriven_conflict<G: Ground>(ground: G) {
     );
 }
 
+/// A record that could not be read when it was refused died under an id made from its origin; it comes back under its own.
+pub async fn a_redriven_event_whose_id_can_be_read_now<G: Ground>(ground: G) {
+    let mut hand = Hand::claim(&ground.handle().await, 0).await;
+    hand.write(dead(arrival(7, 1))).await;
+    let readable = Arrival {
+        redriven: Some(arrival(7, 1).id),
+        ..arrival(1, 1)
+    };
+    assert_eq!(hand.admit(&[readable]).await, [Redriven]);
+    assert_eq!(hand.admit(&[readable]).await, [NotDead], "once");
+    assert_eq!(hand.admit(&[arrival(1, 1)]).await, [Duplicate]);
+}
+
+/// If its event has come in another record meanwhile, that one counts.
+pub async fn a_redriven_event_that_came_otherwise_meanwhile<G: Ground>(ground: G) {
+    let mut hand = Hand::claim(&ground.handle().await, 0).await;
+    hand.write(dead(arrival(7, 1))).await;
+    assert_eq!(hand.admit(&[arrival(1, 1)]).await, [New]);
+    let readable = Arrival {
+        redriven: Some(arrival(7, 1).id),
+        ..arrival(1, 1)
+    };
+    assert_eq!(hand.admit(&[readable]).await, [Duplicate]);
+}
+
 /// What never died does not come back, and leaves no row.
 pub async fn what_is_not_dead_is_not_redriven<G: Ground>(ground: G) {
     let mut hand = Hand::claim(&ground.handle().await, 0).await;

@@ -61,13 +61,17 @@ struct Door<'a> {
 
 impl Door<'_> {
     fn admit(&mut self, arrival: &Arrival) -> rusqlite::Result<Admission> {
-        if arrival.redriven {
-            return self.readmit(arrival);
+        match arrival.redriven {
+            Some(origin) => self.readmit(arrival, origin),
+            None => self.admit_new(arrival),
         }
+    }
+
+    fn admit_new(&mut self, arrival: &Arrival) -> rusqlite::Result<Admission> {
         let id = arrival.id.as_bytes();
         let row = params![id, arrival.hash, APPLIED, arrival.event_time, self.now];
         if self.insert.execute(row)? == 0 {
-            let same = self.found(arrival)?.is_some_and(|(hash, _)| hash == arrival.hash);
+            let same = self.found(arrival.id)?.is_some_and(|(hash, _)| hash == arrival.hash);
             return Ok(if same {
                 Admission::Duplicate
             } else {
@@ -79,19 +83,33 @@ impl Door<'_> {
     }
 
     /// Only a dead row of the same bytes comes back to life, and only once.
-    fn readmit(&mut self, arrival: &Arrival) -> rusqlite::Result<Admission> {
-        match self.found(arrival)? {
+    fn readmit(&mut self, arrival: &Arrival, origin: Uuid) -> rusqlite::Result<Admission> {
+        match self.found(arrival.id)? {
             Some((hash, DEAD)) if hash == arrival.hash => {
                 self.revive.execute(params![arrival.id.as_bytes(), APPLIED, self.now])?;
                 Ok(Admission::Redriven)
             }
             Some((_, DEAD)) => Ok(Admission::Conflict),
-            _ => Ok(Admission::NotDead),
+            _ => self.readmit_unread(arrival, origin),
         }
     }
 
-    fn found(&mut self, arrival: &Arrival) -> rusqlite::Result<Option<([u8; 16], i64)>> {
-        let mut rows = self.find.query([arrival.id.as_bytes()])?;
+    /// A record that could not be read when it was refused is known by its origin; its own id is looked at now, for the
+    /// event may have come in another record meanwhile.
+    fn readmit_unread(&mut self, arrival: &Arrival, origin: Uuid) -> rusqlite::Result<Admission> {
+        let buried = origin != arrival.id && self.found(origin)? == Some((arrival.hash, DEAD));
+        if !buried {
+            return Ok(Admission::NotDead);
+        }
+        self.revive.execute(params![origin.as_bytes(), APPLIED, self.now])?;
+        Ok(match self.admit_new(arrival)? {
+            Admission::New | Admission::TooOld => Admission::Redriven,
+            seen => seen,
+        })
+    }
+
+    fn found(&mut self, id: Uuid) -> rusqlite::Result<Option<([u8; 16], i64)>> {
+        let mut rows = self.find.query([id.as_bytes()])?;
         rows.next()?.map(|row| Ok((row.get(0)?, row.get(1)?))).transpose()
     }
 }

@@ -83,3 +83,39 @@ fn stock_goes_to_its_topic_and_the_positions_say_how_far() {
     let offsets: i64 = report.positions.iter().map(|position| position.offset + 1).sum();
     assert_eq!(offsets, 3);
 }
+
+#[test]
+fn an_interrupted_import_is_completed_by_repeating_it() {
+    let broker = broker();
+    let file = || {
+        Input::file(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/data/online_retail_2010-12_to_2011-05.csv.gz"
+        ))
+    };
+    let import = |stop: &Stop, watch: orderflow_producers::Watch<'_>, limit| {
+        let options = ImportOptions {
+            limit,
+            ..ImportOptions::default()
+        };
+        let sink = SinkOptions {
+            in_flight: 10,
+            ..import::sink_options("orders")
+        };
+        import::import(&broker.connection(), sink, file(), &options, stop, watch).expect("imported")
+    };
+    let stop = Stop::default();
+    broker.delay(Duration::from_millis(20)).expect("delayed");
+    let first = import(&stop, &mut |_| stop.request(), None);
+    assert!(first.stopped && (1..400).contains(&first.orders), "{}", first.orders);
+    assert_eq!(first.tally.pending() + first.tally.failed, 0);
+    broker.delay(Duration::ZERO).expect("in time again");
+    let second = import(&Stop::default(), &mut |_| (), Some(400));
+    let records = all(&broker.connection(), "orders");
+    assert_eq!(
+        records.len() as u64,
+        first.tally.acknowledged + second.tally.acknowledged
+    );
+    let events: std::collections::BTreeSet<Vec<u8>> = records.into_iter().map(|record| record.value).collect();
+    assert_eq!(events.len(), 400);
+}

@@ -101,20 +101,16 @@ impl Ledger {
         }
     }
 
-    /// Tells the lanes whose prefix moved, and `tell` their new prefix. Says whether a moved lane still has facts with
-    /// the client.
-    pub(super) fn settle(&mut self, mut tell: impl FnMut(Lane, Sequence)) -> bool {
-        let mut partly = false;
+    /// Tells the lanes whose prefix moved, and `tell` their new prefix.
+    pub(super) fn settle(&mut self, mut tell: impl FnMut(Lane, Sequence)) {
         self.moved.sort_unstable();
         self.moved.dedup();
         for lane in self.moved.drain(..) {
             if let Some(backlog) = &self.lanes[index(lane)] {
                 backlog.progress.reach(backlog.first - 1);
                 tell(lane, backlog.first - 1);
-                partly |= backlog.given > 0;
             }
         }
-        partly
     }
 
     /// The client is gone: every lane starts again at its first unacknowledged fact.

@@ -10,7 +10,7 @@ use crate::handler::{Decoded, Handler, Reason, Refusal};
 use crate::letters::{self, FirstOrigin};
 use crate::observer::Observer;
 use crate::partitioner::partition_of;
-use crate::record::{Fetched, NextOffset, Origin, Record};
+use crate::record::{Fetched, NextOffset, Origin, Record, UNREADABLE_HEADERS};
 use crate::store::{Answer, Arrival, Attempt, EffectRow, Lane, TimerRow};
 use crate::topology::Topology;
 
@@ -103,9 +103,11 @@ impl<E> Batch<E> {
         let Some(arrived) = self.records.first_mut() else {
             return false;
         };
-        let Some(arrival) = arrived.meaning.arrival() else {
+        // The letter itself is refused: nothing smaller can be tried.
+        let Meaning::Event(arrival, _) = &arrived.meaning else {
             return false;
         };
+        let arrival = *arrival;
         let refusal = Refusal::new(Reason::Limit, format!("the database refuses it: {why}"));
         arrived.meaning = Meaning::Refused(arrival, refusal);
         true
@@ -158,6 +160,12 @@ impl<H: Handler> Reading<'_, H> {
         let bytes = record.value.map_or(0, <[u8]>::len);
         if bytes > self.limit {
             return Err(letters::oversized(bytes, self.limit));
+        }
+        if record.headers.iter().any(|(name, _)| name == UNREADABLE_HEADERS) {
+            return Err(Refusal::new(
+                Reason::Limit,
+                "a header's name is not UTF-8; headers are left out here",
+            ));
         }
         guarded(|| self.handler.decode(record))
     }

@@ -130,18 +130,26 @@ impl<'a, H: Handler> Deciding<'a, H> {
         let mut keys = BTreeSet::new();
         let mut wanted = Wanted::new(&self.rows, &mut keys);
         for step in &self.steps {
-            match *step {
-                Step::Answer(at) => self.handler.answer_rows(&self.answered(at), &mut wanted),
-                Step::Timer(at) => self.handler.timer_rows(&self.fired(at), &mut wanted),
-                Step::Record(at, Some(Admission::New | Admission::Redriven)) => {
-                    if let Meaning::Event(_, event) = &self.batch.records[at].meaning {
-                        self.handler.rows(event, &mut wanted);
-                    }
-                }
-                Step::Record(..) => {}
-            }
+            // Only a hint: who panics here is asked again when it counts.
+            let _hinted = guarded(|| {
+                self.hint(*step, &mut wanted);
+                Ok(())
+            });
         }
         keys
+    }
+
+    fn hint(&self, step: Step, wanted: &mut Wanted<'_>) {
+        match step {
+            Step::Answer(at) => self.handler.answer_rows(&self.answered(at), wanted),
+            Step::Timer(at) => self.handler.timer_rows(&self.fired(at), wanted),
+            Step::Record(at, Some(Admission::New | Admission::Redriven)) => {
+                if let Meaning::Event(_, event) = &self.batch.records[at].meaning {
+                    self.handler.rows(event, wanted);
+                }
+            }
+            Step::Record(..) => {}
+        }
     }
 
     /// Takes one input; `Some` names rows that must be loaded before it can be decided on.

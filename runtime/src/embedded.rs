@@ -115,11 +115,7 @@ impl EmbeddedBroker {
     /// whole of its wait, so the wait is short. Producers ignore what is for consumers.
     #[must_use]
     pub fn properties() -> &'static [(&'static str, &'static str)] {
-        &[
-            ("session.timeout.ms", "3000"),
-            ("heartbeat.interval.ms", "500"),
-            ("fetch.wait.max.ms", "10"),
-        ]
+        &[("fetch.wait.max.ms", "10")]
     }
 
     /// Settings that fit it: no static membership, a short session and a drain within it.

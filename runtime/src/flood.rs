@@ -55,13 +55,12 @@ impl FloodGauge {
 }
 
 impl Flood {
-    /// The counters after one more record.
+    /// The counters after one more record. From two windows on, half of them is forgotten: there is always a whole window
+    /// to judge, and what was long ago counts less and less.
     pub(crate) fn count(&mut self, dead: bool, window: u64) {
-        if self.records >= window {
-            *self = Self {
-                run: self.run,
-                ..Self::default()
-            };
+        if self.records >= window.saturating_mul(2) {
+            self.records /= 2;
+            self.dead /= 2;
         }
         self.records += 1;
         self.dead += u64::from(dead);
@@ -131,26 +130,22 @@ mod tests {
     }
 
     #[test]
-    fn a_record_taken_ends_the_run_and_a_full_window_begins_anew() {
+    fn a_record_taken_ends_the_run() {
         let mut flood = Flood::default();
         flood.count(true, 2);
         flood.count(false, 2);
-        assert_eq!(
-            flood,
-            Flood {
-                run: 0,
-                records: 2,
-                dead: 1
-            }
-        );
-        flood.count(true, 2);
-        assert_eq!(
-            flood,
-            Flood {
-                run: 1,
-                records: 1,
-                dead: 1
-            }
-        );
+        let (run, records, dead) = (flood.run, flood.records, flood.dead);
+        assert_eq!((run, records, dead), (0, 2, 1));
+    }
+
+    #[test]
+    fn there_is_always_a_whole_window_to_judge() {
+        let mut flood = Flood::default();
+        for n in 0..1_000_u64 {
+            flood.count(n % 2 == 0, 100);
+            assert!(flood.records <= 200, "what was long ago is forgotten");
+            assert!(n < 100 || flood.records >= 100, "{n}: {}", flood.records);
+        }
+        assert!(flood.dead * 100 / flood.records >= 45, "its share is kept");
     }
 }

@@ -73,6 +73,9 @@ pub struct Record<'a> {
     pub headers: HeaderSlice<'a>,
 }
 
+/// Stands alone in place of headers that could not be read.
+pub(crate) const UNREADABLE_HEADERS: &str = "orderflow-unreadable-headers";
+
 /// Headers in a compact, self-delimiting form: what the outbox stores and a record carries.
 ///
 /// Each header is name length (u16), name, value length (u32, all ones for null), value; big-endian.

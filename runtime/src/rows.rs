@@ -100,12 +100,15 @@ pub struct StoredRow {
     pub body: Option<Vec<u8>>,
 }
 
+/// Writes a body of the type it was put as.
+type Encode = fn(&dyn Any) -> Option<Vec<u8>>;
+
 /// What one decision makes of one row.
 pub(crate) struct Change {
     entity: Rank,
     key: String,
     value: Box<dyn Any + Send>,
-    encode: fn(&dyn Any) -> Vec<u8>,
+    encode: Encode,
 }
 
 impl Change {
@@ -140,19 +143,16 @@ impl fmt::Debug for Change {
     }
 }
 
-/// A body whose type cannot be written as JSON is a mistake in the service, found by its first test.
-fn encode<T: Serialize + 'static>(value: &dyn Any) -> Vec<u8> {
-    value
-        .downcast_ref::<T>()
-        .and_then(|value| serde_json::to_vec(value).ok())
-        .unwrap_or_default()
+/// `None` for a type that cannot be written as JSON: a mistake in the service, which the store refuses.
+fn encode<T: Serialize + 'static>(value: &dyn Any) -> Option<Vec<u8>> {
+    serde_json::to_vec(value.downcast_ref::<T>()?).ok()
 }
 
 struct Slot {
     version: Version,
     stored: Option<Vec<u8>>,
     value: OnceCell<Option<Box<dyn Any + Send>>>,
-    encode: Option<fn(&dyn Any) -> Vec<u8>>,
+    encode: Option<Encode>,
 }
 
 /// The rows as they are now: as stored, and as the decisions taken so far in this batch left them.
@@ -279,7 +279,7 @@ impl Rows {
                     changed.push(StoredRow {
                         key,
                         version: slot.version,
-                        body: Some(encode(value.as_ref())),
+                        body: encode(value.as_ref()),
                     });
                 }
             }

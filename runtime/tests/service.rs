@@ -74,6 +74,14 @@ fn what_cannot_be_read_or_decided_is_parked_with_its_bytes() {
 }
 
 #[test]
+fn a_panic_in_a_hint_harms_nobody() {
+    let world = World::new();
+    world.send(&[word(1, "k", "startle"), word(2, "k", "fine")]);
+    world.run_until(|reader| handled(reader) == 2);
+    assert_eq!(said(&open(&world.database()), "k"), ["startle", "fine"]);
+}
+
+#[test]
 fn only_the_redrive_topic_brings_a_dead_letter_in_and_only_once() {
     let world = World::new();
     world.send(&[word(1, "k", "refuse"), word(2, "k", "before")]);

@@ -69,6 +69,7 @@ impl<H: Handler, S: Store> Edge<H, S> {
             .map(|e| (e.topic().to_owned(), e.partition()))
             .collect();
         self.let_go(false);
+        self.forget_notices()?;
         self.consumer
             .unassign()
             .map_err(|error| client("assigning again", &error))?;

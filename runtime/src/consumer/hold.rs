@@ -125,6 +125,11 @@ impl Hold {
         }
     }
 
+    /// Its partitions were resumed with all others.
+    pub(super) fn resumed(&mut self) {
+        self.paused = false;
+    }
+
     /// The lane is over: what it had not handled is nobody's any more.
     pub(super) fn forget(&self, all: &Buffered) {
         LaneBuffer::new(all, &self.buffered).clear();

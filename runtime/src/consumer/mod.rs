@@ -8,6 +8,7 @@ mod hold;
 mod retention;
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
@@ -21,7 +22,7 @@ use crate::crash_point;
 use crate::effects::Callers;
 use crate::error::{Halt, ServiceError};
 use crate::handler::Handler;
-use crate::record::{Fetched, NextOffset};
+use crate::record::{Fetched, NextOffset, UNREADABLE_HEADERS};
 use crate::shared::{Again, Notice, Shared};
 use crate::store::{Identity, Lane, Store};
 
@@ -62,8 +63,10 @@ pub(crate) struct Edge<H, S> {
     lanes: BTreeMap<Lane, Hold>,
     /// Since when this member has had less than it must have (rule 12).
     incomplete: Option<(Instant, Halt)>,
-    /// How often the assignment was made again since a lane last got on.
-    agains: u32,
+    /// How often the assignment was made again for being fenced since a lane last got on.
+    fenced: u32,
+    /// The hole found last, and how often in a row it was the same one.
+    hole: Option<(Halt, u32)>,
     resubscribed: bool,
     told: Instant,
     retained: Instant,
@@ -82,7 +85,8 @@ impl<H: Handler, S: Store> Edge<H, S> {
             with,
             lanes: BTreeMap::new(),
             incomplete: None,
-            agains: 0,
+            fenced: 0,
+            hole: None,
             resubscribed: false,
             told: Instant::now(),
             retained: Instant::now(),
@@ -176,15 +180,41 @@ impl<H: Handler, S: Store> Edge<H, S> {
         }
     }
 
-    /// Everything is claimed and assigned anew; thrice in a row, a hole is a property of the topic.
+    /// Everything is claimed and assigned anew; the same hole thrice is a property of the topic. What a lane that is gone
+    /// has to say counts no more.
     fn again(&mut self, why: Again) -> Result<(), ServiceError> {
-        self.agains += 1;
+        if self.lanes.is_empty() {
+            return Ok(());
+        }
         match why {
-            Again::Hole(halt) if self.agains >= AGAIN_AT_MOST => return Err(halt.into()),
-            Again::Hole(halt) => self.with.shared.observer.trouble(&format!("assigning again: {halt}")),
-            Again::Fenced(_) => std::thread::sleep(jitter(TICK * self.agains.min(20))),
+            Again::Hole(halt) => {
+                let before = self
+                    .hole
+                    .take()
+                    .filter(|(known, _)| *known == halt)
+                    .map_or(0, |(_, times)| times);
+                if before + 1 >= AGAIN_AT_MOST {
+                    return Err(halt.into());
+                }
+                self.with.shared.observer.trouble(&format!("assigning again: {halt}"));
+                self.hole = Some((halt, before + 1));
+            }
+            Again::Fenced(_) => {
+                self.fenced += 1;
+                std::thread::sleep(jitter(TICK * self.fenced.min(20)));
+            }
         }
         self.assign_again()
+    }
+
+    /// What lanes said before they were let go; only a stop still counts.
+    fn forget_notices(&self) -> Result<(), ServiceError> {
+        while let Ok(notice) = self.with.notices.try_recv() {
+            if let Notice::Stop(error) = notice {
+                return Err(error);
+            }
+        }
+        Ok(())
     }
 
     /// All of a partition was read: what waits goes to its lane, and the position behind it.
@@ -201,6 +231,7 @@ impl<H: Handler, S: Store> Edge<H, S> {
                 hold.end(index, NextOffset::at(end));
             }
         }
+        hold.flush();
     }
 
     fn flush(&mut self) {
@@ -250,6 +281,8 @@ impl<H: Handler, S: Store> Edge<H, S> {
         if self.paused {
             if bytes < limit / 2 {
                 self.paused = false;
+                // A lane paused on its own account is resumed too, and paused again if it is still full.
+                self.lanes.values_mut().for_each(Hold::resumed);
                 self.all_partitions(BaseConsumer::resume);
             }
             return;
@@ -287,7 +320,7 @@ impl<H: Handler, S: Store> Edge<H, S> {
         if positions.is_empty() {
             return;
         }
-        self.agains = 0;
+        self.fenced = 0;
         let mut offsets = TopicPartitionList::with_capacity(positions.len());
         for ((source, lane), next) in positions {
             let topic = &self.with.shared.topology.source(source).topic;
@@ -305,7 +338,8 @@ impl<H: Handler, S: Store> Edge<H, S> {
     fn leave(mut self, orderly: bool) {
         if orderly {
             self.let_go(false);
-            self.tell_group(CommitMode::Sync);
+            // The client waits for it while it closes, which is bounded here.
+            self.tell_group(CommitMode::Async);
         } else {
             self.let_go(true);
         }
@@ -342,18 +376,20 @@ fn deliver<H: Handler, S: Store>(
     let Some(source) = shared.topology.index_of(record.topic()) else {
         return;
     };
+    hold.push(detach(source, record), &shared.buffered);
+}
+
+/// A copy of the record. The client panics on a header whose name is no text, which any producer can write: such a record
+/// goes on without its headers, marked, and is refused where it is read.
+fn detach(source: u16, record: &BorrowedMessage<'_>) -> Fetched {
     let place = (source, record.offset(), record.timestamp().to_millis().unwrap_or(-1));
-    let headers = record.headers();
-    let fetched = match headers {
-        Some(headers) => Fetched::new(
-            place,
-            record.key(),
-            record.payload(),
-            headers.iter().map(|h| (h.key, h.value)),
-        ),
-        None => Fetched::new(place, record.key(), record.payload(), std::iter::empty()),
+    let (key, value) = (record.key(), record.payload());
+    let Some(headers) = record.headers() else {
+        return Fetched::new(place, key, value, std::iter::empty());
     };
-    hold.push(fetched, &shared.buffered);
+    let whole = || Fetched::new(place, key, value, headers.iter().map(|h| (h.key, h.value)));
+    catch_unwind(AssertUnwindSafe(whole))
+        .unwrap_or_else(|_| Fetched::new(place, key, value, std::iter::once((UNREADABLE_HEADERS, None))))
 }
 
 /// A wait of at most `wait`, drawn so that two who collide do not collide again.

@@ -2,7 +2,7 @@
 //! be taken for one forgotten (rule 2).
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaResult;
@@ -18,6 +18,9 @@ use crate::store::{Lane, Retention, Store, StoreError};
 /// and in pieces, so that no batch waits for it long.
 pub(super) const EVERY: Duration = Duration::from_mins(1);
 const ROWS: u32 = 5_000;
+
+/// How long batches have the database to themselves between two pieces.
+const BETWEEN: Duration = Duration::from_millis(100);
 
 /// How long Kafka has to say where a time lies.
 const ANSWER: Duration = Duration::from_secs(2);
@@ -38,14 +41,7 @@ impl<H: Handler, S: Store> Edge<H, S> {
             limit: ROWS,
         };
         let store = self.with.shared.store.clone();
-        self.with.runtime.spawn(async move {
-            match store.retain(retention).await {
-                Ok(0) => {}
-                Ok(rows) => tracing::info!(rows, "deleted rows past their time"),
-                Err(StoreError::Unavailable(why)) => tracing::warn!(why, "retention waits for the database"),
-                Err(error) => tracing::error!(%error, "retention"),
-            }
-        });
+        self.with.runtime.spawn(sweep(store, retention));
     }
 
     /// Whether every record from before the horizon lies before this group's position, in every partition. A cluster
@@ -85,6 +81,28 @@ impl<H: Handler, S: Store> Edge<H, S> {
         self.consumer
             .fetch_watermarks(topic, partition, ANSWER)
             .map(|(_, high)| high)
+    }
+}
+
+/// Deletes in pieces until little is left, or until the next look is due.
+async fn sweep<S: Store>(store: S, retention: Retention) {
+    let until = Instant::now() + EVERY;
+    let mut deleted = 0;
+    while Instant::now() < until {
+        match store.retain(retention).await {
+            Ok(rows) => {
+                deleted += rows;
+                if rows < u64::from(ROWS) {
+                    break;
+                }
+            }
+            Err(StoreError::Unavailable(why)) => return tracing::warn!(why, "retention waits for the database"),
+            Err(error) => return tracing::error!(%error, "retention"),
+        }
+        tokio::time::sleep(BETWEEN).await;
+    }
+    if deleted > 0 {
+        tracing::info!(rows = deleted, "deleted rows past their time");
     }
 }
 

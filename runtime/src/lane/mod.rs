@@ -140,14 +140,8 @@ impl<H: Handler, S: Store> Lane<Claimed, H, S> {
     }
 
     async fn read_outbox(&self, after: Sequence) -> Result<Vec<OutboxRow>, Ended> {
-        let mut wait = RETRY_FIRST;
-        loop {
-            match self.desk.store().outbox(self.desk.lane(), after, REPUBLISH_PAGE).await {
-                Ok(rows) => return Ok(rows),
-                Err(StoreError::Unavailable(why)) => self.pause(&mut wait, &why).await,
-                Err(error) => return Err(self.stop(error.into())),
-            }
-        }
+        self.patiently(|| self.desk.store().outbox(self.desk.lane(), after, REPUBLISH_PAGE))
+            .await
     }
 }
 
@@ -177,7 +171,7 @@ impl<H: Handler, S: Store> Lane<Consuming, H, S> {
             self.note_acknowledged();
             self.take_records(&mut batch)?;
             self.take_events(&mut batch);
-            batch.timers = self.timers.due(wall_clock());
+            batch.timers = self.timers.due(wall_clock(), self.desk.settings().batch_records);
             if !batch.is_empty() || self.flush_due() {
                 return Ok(batch);
             }
@@ -285,14 +279,18 @@ impl<H: Handler, S: Store> Lane<Consuming, H, S> {
     }
 
     async fn reload_effects(&mut self) -> Result<(), Ended> {
-        let effects = load_effects(self.desk.store(), self.desk.lane(), &self.executor).await;
-        self.executor.reload(effects.map_err(|error| self.stop(error.into()))?);
+        let effects = self
+            .patiently(|| load_effects(self.desk.store(), self.desk.lane(), &self.executor))
+            .await?;
+        self.executor.reload(effects);
         Ok(())
     }
 
     async fn reload_timers(&mut self) -> Result<(), Ended> {
-        let timers = self.desk.store().timers(self.desk.lane(), TIMERS_HELD).await;
-        self.timers = Timers::new(timers.map_err(|error| self.stop(error.into()))?);
+        let timers = self
+            .patiently(|| self.desk.store().timers(self.desk.lane(), TIMERS_HELD))
+            .await?;
+        self.timers = Timers::new(timers);
         Ok(())
     }
 }

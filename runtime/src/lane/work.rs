@@ -120,6 +120,7 @@ impl<P, H: Handler, S: Store> Lane<P, H, S> {
         if made.published > self.recorded {
             crash_point!("cursor.after");
             self.recorded = made.published;
+            self.unrecorded_since = None;
         }
         for (source, next) in &batch.positions {
             self.desk.positions[usize::from(*source)] = *next;
@@ -189,6 +190,21 @@ impl<P, H: Handler, S: Store> Lane<P, H, S> {
 
     fn release(&self, bytes: usize) {
         self.inbox.release(&self.desk.shared.buffered, bytes);
+    }
+
+    /// Asks the database until it answers.
+    pub(super) async fn patiently<T, F>(&self, ask: impl Fn() -> F) -> Result<T, Ended>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        let mut wait = RETRY_FIRST;
+        loop {
+            match ask().await {
+                Ok(answer) => return Ok(answer),
+                Err(StoreError::Unavailable(why)) => self.pause(&mut wait, &why).await,
+                Err(error) => return Err(self.stop(error.into())),
+            }
+        }
     }
 
     /// Waits out a database that is away, longer each time.

@@ -13,7 +13,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, Prod
 use rdkafka::types::RDKafkaErrorCode as Code;
 
 use crate::kafka::Connection;
-use crate::settings::{DEAD_LETTER_HEADROOM, Settings};
+use crate::settings::Settings;
 use crate::store::{Lane, OutboxRow, Sequence};
 
 use super::RelayError;
@@ -24,7 +24,11 @@ use super::refusal::{Refusal, remedy};
 const QUEUED_RECORDS: &str = "8000";
 
 /// Values in librdkafka's queue, KiB: bounds what few large records take, as [`QUEUED_RECORDS`] bounds many small ones.
-const QUEUED_KIBIBYTES: &str = "16384";
+const QUEUED_KIBIBYTES: &str = "131072";
+
+/// Largest record the client sends, bytes: whatever a consumer could fetch. What is refused as oversized must still fit
+/// as a dead letter; facts are bounded before they are written.
+const LARGEST_RECORD: &str = "100000000";
 
 /// Longest pause between attempts to connect, milliseconds: a broker that is back is noticed this soon. The default of
 /// 10 s would be most of an outage.
@@ -49,7 +53,6 @@ impl Recipe {
         }
         let micros = settings.linger.as_micros();
         let linger = format!("{}.{:03}", micros / 1_000, micros % 1_000);
-        let largest = (settings.record_bytes + DEAD_LETTER_HEADROOM).to_string();
         let defaults = [
             ("enable.idempotence", "true"),
             ("enable.gapless.guarantee", "true"),
@@ -58,7 +61,7 @@ impl Recipe {
             ("max.in.flight.requests.per.connection", "5"),
             ("compression.codec", &settings.compression),
             ("linger.ms", &linger),
-            ("message.max.bytes", &largest),
+            ("message.max.bytes", LARGEST_RECORD),
             ("queue.buffering.max.messages", QUEUED_RECORDS),
             ("queue.buffering.max.kbytes", QUEUED_KIBIBYTES),
             ("reconnect.backoff.max.ms", RECONNECT_MILLIS),
@@ -170,7 +173,7 @@ impl Session {
         while std::mem::take(&mut self.inbox().news) {
             self.producer.poll(Duration::ZERO);
         }
-        std::mem::take(&mut self.inbox().returned)
+        self.returned()
     }
 
     /// Whether the client still has something to deliver or to report.
@@ -194,7 +197,14 @@ impl Session {
         while self.is_busy() && Instant::now() < until {
             self.producer.poll(Duration::ZERO);
         }
-        std::mem::take(&mut self.inbox().returned)
+        self.returned()
+    }
+
+    /// An error's callback names the cause of a fatal one, not that it is fatal: only the client knows.
+    fn returned(&self) -> Returned {
+        let mut returned = std::mem::take(&mut self.inbox().returned);
+        returned.fatal = returned.trouble.is_some() && self.producer.client().fatal_error().is_some();
+        returned
     }
 
     fn inbox(&self) -> MutexGuard<'_, Arrived> {
@@ -272,10 +282,9 @@ impl ClientContext for Inbox {
         }
     }
 
-    fn error(&self, error: KafkaError, reason: &str) {
+    fn error(&self, _error: KafkaError, reason: &str) {
         let mut arrived = self.lock();
         arrived.news = true;
-        arrived.returned.fatal |= error.rdkafka_error_code() == Some(Code::Fatal);
         arrived.returned.trouble = Some(format!("publishing: {reason}"));
     }
 }

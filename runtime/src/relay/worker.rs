@@ -151,7 +151,7 @@ impl Worker {
         match &self.client {
             Client::Open(_) if self.ledger.is_waiting() && !self.failure.is_set() => Duration::ZERO,
             Client::Open(session) if session.is_busy() => TICK,
-            Client::Closed(until) if self.ledger.is_waiting() => {
+            Client::Closed(until) if self.ledger.is_waiting() && !self.failure.is_set() => {
                 until.saturating_duration_since(Instant::now()).min(IDLE)
             }
             _ => IDLE,

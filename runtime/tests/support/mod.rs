@@ -24,7 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(40);
 /// What was said about each key, in order.
 const SAID: Entity<Vec<String>> = Entity::new("said", 0);
 
-/// Remembers each word under its key and says it again. The word `panic` panics, `refuse` is refused.
+/// Remembers each word under its key and says it again. The word `panic` panics, `startle` panics in the hint, `refuse` is
+/// refused.
 pub(crate) struct Echo;
 
 #[derive(Debug)]
@@ -59,8 +60,9 @@ impl Handler for Echo {
         })
     }
 
-    fn rows(&self, _event: &Word, _wanted: &mut Wanted<'_>) {
-        // Names none, so that every decision is asked for twice.
+    /// Names none, so that every decision is asked for twice.
+    fn rows(&self, event: &Word, _wanted: &mut Wanted<'_>) {
+        assert_ne!(event.word, "startle", "asked to");
     }
 
     fn decide(&self, cause: &Cause, event: &Word, rows: &Rows) -> Result<Decision, Refusal> {

@@ -5,8 +5,8 @@ use std::process::Command;
 
 fn main() {
     println!("cargo::rerun-if-changed=src/build.rs");
-    println!("cargo::rerun-if-env-changed=ORDERFLOW_COMMIT");
-    if std::env::var_os("ORDERFLOW_COMMIT").is_some() {
+    println!("cargo::rerun-if-env-changed=BUILD_COMMIT");
+    if std::env::var_os("BUILD_COMMIT").is_some() {
         return;
     }
     if let Some(log) =
@@ -15,7 +15,7 @@ fn main() {
         println!("cargo::rerun-if-changed={log}");
     }
     if let Some(commit) = git(&["rev-parse", "--short=12", "HEAD"]) {
-        println!("cargo::rustc-env=ORDERFLOW_COMMIT={commit}");
+        println!("cargo::rustc-env=BUILD_COMMIT={commit}");
     }
 }
 

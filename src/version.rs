@@ -18,7 +18,7 @@ impl Version {
         let (_, librdkafka) = rdkafka::util::get_rdkafka_version();
         Self {
             orderflow: env!("CARGO_PKG_VERSION"),
-            commit: option_env!("ORDERFLOW_COMMIT"),
+            commit: option_env!("BUILD_COMMIT"),
             librdkafka,
             sqlite: rusqlite::version(),
         }

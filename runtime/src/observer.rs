@@ -1,6 +1,6 @@
 //! The one hook for logs, counters, metrics and traces.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::handler::Reason;
 use crate::record::Origin;
@@ -39,6 +39,9 @@ pub trait Observer: Send + Sync + 'static {
 
     /// Something is not as it should be and is being tried again.
     fn trouble(&self, _what: &str) {}
+
+    /// The service has ended.
+    fn ended(&self) {}
 }
 
 /// What a durable unit of work did.
@@ -54,9 +57,38 @@ pub struct Applied<'a> {
     pub micros: u64,
 }
 
-/// Logs what a person wants to know of, through `tracing`.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Logging;
+/// Logs what a person wants to know of, through `tracing`, and counts the rest until the end.
+#[derive(Debug, Default)]
+pub struct Logging {
+    totals: Mutex<Totals>,
+}
+
+/// What a service did since it was started.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Units of work made durable.
+    pub units: u64,
+    /// What became of the records in them.
+    pub records: Counts,
+    /// Facts and dead letters written.
+    pub facts: u64,
+    /// Calls to the outside that ended, answered or not.
+    pub calls: u64,
+    /// Times that something was tried again.
+    pub troubles: u64,
+}
+
+impl Logging {
+    /// What was counted so far.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        *self.counted()
+    }
+
+    fn counted(&self) -> MutexGuard<'_, Totals> {
+        self.totals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 impl Observer for Logging {
     fn assigned(&self, lanes: &[Lane]) {
@@ -68,6 +100,11 @@ impl Observer for Logging {
     }
 
     fn applied(&self, unit: &Applied<'_>) {
+        let mut totals = self.counted();
+        totals.units += 1;
+        totals.facts += unit.facts as u64;
+        unit.counts.iter().for_each(|(_, counts)| totals.records += *counts);
+        drop(totals);
         tracing::debug!(lane = unit.lane, facts = unit.facts, micros = unit.micros, "applied");
     }
 
@@ -96,10 +133,57 @@ impl Observer for Logging {
     }
 
     fn called(&self, kind: &str, outcome: &'static str) {
+        self.counted().calls += 1;
         tracing::debug!(kind, outcome, "called");
     }
 
     fn trouble(&self, what: &str) {
+        self.counted().troubles += 1;
         tracing::warn!(what, "trying again");
+    }
+
+    fn ended(&self) {
+        let Totals {
+            units,
+            records,
+            facts,
+            calls,
+            troubles,
+        } = self.totals();
+        let Counts {
+            applied,
+            duplicate,
+            dead,
+            skipped,
+        } = records;
+        tracing::info!(
+            applied, duplicate, dead, skipped, facts, units, calls, troubles, "ended"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units_are_counted_over_all_topics() {
+        let logging = Logging::default();
+        let counts = |applied, dead| Counts {
+            applied,
+            dead,
+            ..Counts::default()
+        };
+        let of_topics = [("orders".into(), counts(3, 1)), ("stock".into(), counts(2, 0))];
+        let unit = Applied {
+            lane: 0,
+            counts: &of_topics,
+            facts: 4,
+            micros: 10,
+        };
+        logging.applied(&unit);
+        logging.applied(&unit);
+        let totals = logging.totals();
+        assert_eq!((totals.units, totals.facts, totals.records), (2, 8, counts(10, 2)));
     }
 }

@@ -59,7 +59,7 @@ impl<H: Handler> Service<H> {
             handler,
             callers: Callers::none(),
             settings: Settings::default(),
-            observer: Arc::new(Logging),
+            observer: Arc::new(Logging::default()),
         }
     }
 
@@ -110,9 +110,11 @@ impl<H: Handler> Service<H> {
             prepared = self.prepare(&connection, store, ending) => prepared?,
         };
         let shared = Arc::clone(&prepared.1.shared);
+        let observer = Arc::clone(&shared.observer);
         let ended = consume(prepared.0, prepared.1, (end, shutdown)).await;
         let stopping = tokio::task::spawn_blocking(move || shared.relay.stop(RELAY_ENDS));
         let _stopped = stopping.await;
+        observer.ended();
         ended
     }
 

@@ -129,7 +129,12 @@ fn a_configuration_that_cannot_work_is_refused_at_once() {
     let refused = |name: &str, value: &str| {
         let mut connection = broker.connection();
         connection.properties.insert(name.to_owned(), value.to_owned());
-        let made = Relay::start(&connection, &Settings::default(), "group".into(), Arc::new(Logging));
+        let made = Relay::start(
+            &connection,
+            &Settings::default(),
+            "group".into(),
+            Arc::new(Logging::default()),
+        );
         made.err().expect("refused")
     };
     assert_eq!(refused("acks", "1"), RelayError::Forbidden("acks".to_owned()));

@@ -2,10 +2,10 @@
 //! database expects of it (rule 6).
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
-use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::error::{Halt, ServiceError};
@@ -13,6 +13,10 @@ use crate::record::NextOffset;
 
 /// How long Kafka has for one question.
 const ANSWER: Duration = Duration::from_secs(10);
+
+/// How long a question is asked again: a client learns of new leaders and coordinators by being refused.
+const PATIENCE: Duration = Duration::from_secs(30);
+const AGAIN: Duration = Duration::from_millis(200);
 
 /// How long a new leader has to catch up with what the old one acknowledged, before its end of a partition is believed.
 const LEADER_CATCHES_UP: Duration = Duration::from_millis(500);
@@ -59,15 +63,39 @@ fn ends<C: ConsumerContext>(consumer: &BaseConsumer<C>, standings: &[Standing], 
     for standing in standings {
         asked.add_partition_offset(&standing.topic, standing.partition, end)?;
     }
-    let answered = consumer.offsets_for_times(asked, ANSWER)?;
-    standings
-        .iter()
-        .map(|standing| offset_in(&answered, standing))
-        .collect()
+    patiently(|| {
+        let answered = consumer.offsets_for_times(asked.clone(), ANSWER)?;
+        standings
+            .iter()
+            .map(|standing| offset_in(&answered, standing))
+            .collect()
+    })
+}
+
+fn patiently<T>(mut ask: impl FnMut() -> KafkaResult<T>) -> KafkaResult<T> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match ask() {
+            Err(error) if may_pass(&error) && Instant::now() < until => std::thread::sleep(AGAIN),
+            answer => return answer,
+        }
+    }
+}
+
+/// Whether asking again may help. It does not against a missing right.
+fn may_pass(error: &KafkaError) -> bool {
+    !matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::TopicAuthorizationFailed
+                | RDKafkaErrorCode::GroupAuthorizationFailed
+                | RDKafkaErrorCode::ClusterAuthorizationFailed
+        )
+    )
 }
 
 fn offset_in(answered: &TopicPartitionList, standing: &Standing) -> KafkaResult<i64> {
-    let none = || KafkaError::MetadataFetch(rdkafka::error::RDKafkaErrorCode::UnknownPartition);
+    let none = || KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownPartition);
     let element = answered
         .find_partition(&standing.topic, standing.partition)
         .ok_or_else(none)?;
@@ -91,15 +119,17 @@ pub(super) fn committed<C: ConsumerContext>(
     for standing in standings {
         asked.add_partition(&standing.topic, standing.partition);
     }
-    let answered = consumer.committed_offsets(asked, ANSWER)?;
-    let mut committed = Committed::new();
-    for element in answered.elements() {
-        element.error()?;
-        if let Offset::Offset(offset) = element.offset() {
-            committed.insert((element.topic().to_owned(), element.partition()), offset);
+    patiently(|| {
+        let answered = consumer.committed_offsets(asked.clone(), ANSWER)?;
+        let mut committed = Committed::new();
+        for element in answered.elements() {
+            element.error()?;
+            if let Offset::Offset(offset) = element.offset() {
+                committed.insert((element.topic().to_owned(), element.partition()), offset);
+            }
         }
-    }
-    Ok(committed)
+        Ok(committed)
+    })
 }
 
 /// Halts when the group was further than this database, or anywhere where this database was nowhere.
@@ -176,7 +206,10 @@ fn judge(standings: &[Standing], marks: &[Watermarks]) -> Result<(), Halt> {
 
 #[cfg(test)]
 mod tests {
+    use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+
     use super::*;
+    use crate::embedded::EmbeddedBroker;
 
     fn standing(held: Option<i64>) -> Standing {
         Standing {
@@ -193,6 +226,22 @@ mod tests {
         assert!(right_database(&[standing(Some(7))], &committed, "db").is_err());
         assert!(right_database(&[standing(None)], &committed, "db").is_err());
         assert_eq!(right_database(&[standing(None)], &Committed::new(), "db"), Ok(()));
+    }
+
+    #[test]
+    fn a_leader_that_has_changed_is_asked_again() {
+        let broker = EmbeddedBroker::start(&[("orders", 4)]).expect("a broker");
+        let consumer: BaseConsumer = broker
+            .connection()
+            .client(&[("group.id", "tests")])
+            .create()
+            .expect("a client");
+        let refused = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_FENCED_LEADER_EPOCH; 2];
+        broker
+            .fail_requests(RDKafkaApiKey::ListOffsets, &refused)
+            .expect("told");
+        let marks = watermarks(&consumer, &[standing(None)]);
+        assert_eq!(marks, Ok(vec![Watermarks { low: 0, high: 0 }]));
     }
 
     #[test]

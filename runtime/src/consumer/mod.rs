@@ -4,17 +4,17 @@ mod assignment;
 mod checks;
 mod client;
 mod context;
+mod detach;
 mod hold;
 mod retention;
 
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
-use rdkafka::message::{BorrowedMessage, Headers as _, Message};
+use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::sync::watch;
 
@@ -22,13 +22,14 @@ use crate::crash_point;
 use crate::effects::Callers;
 use crate::error::{Halt, ServiceError};
 use crate::handler::Handler;
-use crate::record::{Fetched, NextOffset, UNREADABLE_HEADERS};
+use crate::record::NextOffset;
 use crate::shared::{Again, Notice, Shared};
 use crate::store::{Identity, Lane, Store};
 
 pub(crate) use self::client::client;
 pub(crate) use self::context::Context;
 use self::context::Rebalance;
+use self::detach::detach;
 use self::hold::Hold;
 
 /// How long the loop sleeps when nothing comes; what it does now and then, it does at least this often.
@@ -42,6 +43,9 @@ const FULL_WAIT: Duration = Duration::from_millis(2);
 
 /// Assignments made again one after another before it is no accident any more.
 const AGAIN_AT_MOST: u32 = 3;
+
+/// How often the same complaint about the connection is repeated.
+const COMPLAIN: Duration = Duration::from_secs(10);
 
 /// How long leaving the group may take when the service ends.
 const LEAVE: Duration = Duration::from_millis(700);
@@ -73,6 +77,8 @@ pub(crate) struct Edge<H, S> {
     positions: retention::Positions,
     full_since: Option<Instant>,
     paused: bool,
+    /// What was last said of the connection, and when.
+    complained: Option<(String, Instant)>,
     /// Why publishing cannot go on, once it cannot.
     publishing: watch::Receiver<Option<String>>,
 }
@@ -93,6 +99,7 @@ impl<H: Handler, S: Store> Edge<H, S> {
             positions: retention::Positions::new(),
             full_since: None,
             paused: false,
+            complained: None,
         }
     }
 
@@ -253,9 +260,21 @@ impl<H: Handler, S: Store> Edge<H, S> {
                 Err(ServiceError::Denied { brokers: "the cluster".to_owned(), why: code.to_string() })
             }
             _ => {
-                self.with.shared.observer.trouble(&error.to_string());
+                self.complain(error.to_string());
                 Ok(())
             }
+        }
+    }
+
+    /// Says what is wrong with the connection once in a while: librdkafka says it many times a second.
+    fn complain(&mut self, what: String) {
+        let said = self
+            .complained
+            .as_ref()
+            .is_some_and(|(last, when)| *last == what && when.elapsed() < COMPLAIN);
+        if !said {
+            self.with.shared.observer.trouble(&what);
+            self.complained = Some((what, Instant::now()));
         }
     }
 
@@ -377,19 +396,6 @@ fn deliver<H: Handler, S: Store>(
         return;
     };
     hold.push(detach(source, record), &shared.buffered);
-}
-
-/// A copy of the record. The client panics on a header whose name is no text, which any producer can write: such a record
-/// goes on without its headers, marked, and is refused where it is read.
-fn detach(source: u16, record: &BorrowedMessage<'_>) -> Fetched {
-    let place = (source, record.offset(), record.timestamp().to_millis().unwrap_or(-1));
-    let (key, value) = (record.key(), record.payload());
-    let Some(headers) = record.headers() else {
-        return Fetched::new(place, key, value, std::iter::empty());
-    };
-    let whole = || Fetched::new(place, key, value, headers.iter().map(|h| (h.key, h.value)));
-    catch_unwind(AssertUnwindSafe(whole))
-        .unwrap_or_else(|_| Fetched::new(place, key, value, std::iter::once((UNREADABLE_HEADERS, None))))
 }
 
 /// A wait of at most `wait`, drawn so that two who collide do not collide again.

@@ -20,7 +20,7 @@ fn main() -> Result<(), Failure> {
     };
     let options = options(said)?;
     let report = bench::run(&Connection::to(brokers), &options, &Stop::default(), &mut |what| {
-        eprintln!("{what}")
+        eprintln!("{what}");
     })?;
     println!("{report}\n{}", serde_json::to_string(&report)?);
     Ok(())

@@ -21,7 +21,11 @@ fn main() -> Result<(), Failure> {
     let options = options(said)?;
     let report = bench::run(&Connection::to(brokers), &options, &Stop::default(), &mut |what| {
         eprintln!("{what}");
-    })?;
+    });
+    // Each round removes its own folder in it; the run's own is empty by now.
+    let removed = std::fs::remove_dir(&options.folder);
+    let report = report?;
+    removed?;
     println!("{report}\n{}", serde_json::to_string(&report)?);
     Ok(())
 }

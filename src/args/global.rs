@@ -24,7 +24,7 @@ pub(crate) struct GlobalArgs {
     #[arg(long, global = true, value_name = "sqlite:PATH", hide_short_help = true)]
     pub(crate) database: Option<String>,
 
-    /// Any librdkafka property, as under [kafka] in the file; repeatable
+    /// Any librdkafka property, as in the `kafka` table of the file; repeatable
     #[arg(
         short = 'X',
         long = "kafka-property",

@@ -275,6 +275,11 @@ impl<H: Handler, S: Store> Edge<H, S> {
             let lane = claim.at.owner.lane;
             self.positions
                 .extend((0..).zip(positions).map(|(source, at)| ((source, lane), *at)));
+            if claim.published + 1 >= claim.next_sequence {
+                // So that lag tools show it before anything was handled.
+                let known = (0..).zip(positions.iter().copied()).collect();
+                self.with.shared.positions.advance(lane, known);
+            }
             let hold = self.start(claim.clone(), positions.clone())?;
             self.lanes.insert(lane, hold);
         }

@@ -6,6 +6,7 @@ mod client;
 mod context;
 mod detach;
 mod hold;
+mod pressure;
 mod retention;
 
 use std::collections::BTreeMap;
@@ -13,7 +14,7 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::sync::watch;
@@ -34,12 +35,6 @@ use self::hold::Hold;
 
 /// How long the loop sleeps when nothing comes; what it does now and then, it does at least this often.
 const TICK: Duration = Duration::from_millis(100);
-
-/// How long the buffers may stay full before the partitions are paused: a busy moment is not worth a fetch again.
-const FULL_FOR: Duration = Duration::from_secs(2);
-
-/// How long the loop sleeps while the buffers are full, before it looks again.
-const FULL_WAIT: Duration = Duration::from_millis(2);
 
 /// Assignments made again one after another before it is no accident any more.
 const AGAIN_AT_MOST: u32 = 3;
@@ -286,51 +281,6 @@ impl<H: Handler, S: Store> Edge<H, S> {
             .into();
         }
         ServiceError::Client(code.to_string())
-    }
-
-    /// While more is fetched than handled, first wait a moment, then pause; and go on when half is handled.
-    fn hold_back(&mut self) {
-        for hold in self.lanes.values_mut() {
-            hold.hold_back(&self.consumer, &self.with.shared);
-        }
-        let (bytes, limit) = (
-            self.with.shared.buffered.bytes(),
-            self.with.shared.settings.buffered_bytes,
-        );
-        if self.paused {
-            if bytes < limit / 2 {
-                self.paused = false;
-                // A lane paused on its own account is resumed too, and paused again if it is still full.
-                self.lanes.values_mut().for_each(Hold::resumed);
-                self.all_partitions(BaseConsumer::resume);
-            }
-            return;
-        }
-        if bytes < limit {
-            self.full_since = None;
-            return;
-        }
-        self.flush();
-        let since = *self.full_since.get_or_insert_with(Instant::now);
-        if since.elapsed() > FULL_FOR {
-            self.paused = true;
-            self.all_partitions(BaseConsumer::pause);
-        } else {
-            std::thread::sleep(FULL_WAIT);
-        }
-    }
-
-    fn all_partitions(&self, act: fn(&BaseConsumer<Context>, &TopicPartitionList) -> KafkaResult<()>) {
-        let done = self
-            .consumer
-            .assignment()
-            .and_then(|partitions| act(&self.consumer, &partitions));
-        if let Err(error) = done {
-            self.with
-                .shared
-                .observer
-                .trouble(&format!("holding partitions back: {error}"));
-        }
     }
 
     /// For lag tools and as a witness: nothing in here relies on it but the check for the right database.

@@ -189,7 +189,7 @@ pub struct Writes {
     pub now: i64,
     /// Rows with the version they were loaded at, in the order of locks.
     pub rows: Vec<StoredRow>,
-    /// Facts and dead letters; sequences follow from [`Unit::next_sequence`] without a gap.
+    /// Facts and dead letters; sequences follow from [`Unit::next_sequence`](super::Unit::next_sequence) without a gap.
     pub outbox: Vec<OutboxRow>,
     /// Ids whose inbox row says `dead` from now on.
     pub dead: Vec<DeadRow>,

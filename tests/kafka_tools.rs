@@ -4,6 +4,7 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
+use std::os::unix::ffi::OsStrExt as _;
 use std::process::{Command, Stdio};
 
 use rdkafka::message::Headers as _;
@@ -339,4 +340,37 @@ fn described(system: &System) -> Vec<Vec<String>> {
     let rows = told.lines().filter(|line| line.starts_with("inventory "));
     rows.map(|line| line.split_whitespace().map(str::to_owned).collect())
         .collect()
+}
+
+/// Any producer can write them, and each once ended the daemon at every start.
+#[test]
+#[ignore = "needs Kafka's jars and kcat; run by ./tests/run"]
+fn what_a_client_chokes_on_becomes_a_dead_letter_too() {
+    let system = System::start(3);
+    let mut inventory = system.run("inventory");
+    let name_that_is_no_text = std::ffi::OsStr::from_bytes(b"\xff\xfe=1");
+    let mut strange = kcat(&system.brokers());
+    strange
+        .args(["-P", "-t", "orders", "-k", "strange", "-H"])
+        .arg(name_that_is_no_text);
+    feed(&mut strange, b"hello");
+    // The broker bounds what is compressed, so this passes a limit of 1 MiB.
+    let huge = vec![b'x'; 3_000_000];
+    let mut large = kcat(&system.brokers());
+    large.args(["-P", "-t", "orders", "-k", "large", "-z", "lz4"]);
+    large.args(["-X", "message.max.bytes=10000000"]);
+    feed(&mut large, &huge);
+    system.wait_caught_up("inventory");
+
+    let letters = records(&system.brokers(), "orders.inventory.dlq");
+    let refused: BTreeMap<_, _> = letters
+        .iter()
+        .map(|letter| (header(letter, "orderflow-reason"), letter.payload()))
+        .collect();
+    let expected = [
+        (Some(&b"limit"[..]), Some(&b"hello"[..])),
+        (Some(&b"oversized"[..]), Some(&huge[..])),
+    ];
+    assert!(refused == BTreeMap::from(expected), "{:?}", refused.keys());
+    assert!(inventory.is_running(), "{}", inventory.log());
 }

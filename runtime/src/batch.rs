@@ -161,7 +161,9 @@ impl<H: Handler> Reading<'_, H> {
         if bytes > self.limit {
             return Err(letters::oversized(bytes, self.limit));
         }
-        if record.headers.iter().any(|(name, _)| name == UNREADABLE_HEADERS) {
+        // It stands alone, so the first says it.
+        let first = record.headers.raw().next();
+        if first.is_some_and(|(name, _)| name == UNREADABLE_HEADERS.as_bytes()) {
             return Err(Refusal::new(
                 Reason::Limit,
                 "a header's name is not UTF-8; headers are left out here",

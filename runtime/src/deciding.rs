@@ -2,7 +2,6 @@
 //!
 //! Synchronous from one `advance` to the next: nothing in here waits (rule 3).
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::batch::{Arrived, Batch, Meaning, guarded, view};
@@ -99,7 +98,7 @@ impl<'a, H: Handler> Deciding<'a, H> {
         if !std::mem::replace(&mut self.hinted, true) {
             let wanted = self.hints();
             if !wanted.is_empty() {
-                return Ok(Need::Rows(wanted.into_iter().collect()));
+                return Ok(Need::Rows(wanted));
             }
         }
         while let Some(step) = self.steps.get(self.next).copied() {
@@ -126,9 +125,8 @@ impl<'a, H: Handler> Deciding<'a, H> {
     }
 
     /// The rows that the events of this batch are known to need.
-    fn hints(&self) -> BTreeSet<RowKey> {
-        let mut keys = BTreeSet::new();
-        let mut wanted = Wanted::new(&self.rows, &mut keys);
+    fn hints(&self) -> Vec<RowKey> {
+        let mut wanted = Wanted::new(&self.rows);
         for step in &self.steps {
             // Only a hint: who panics here is asked again when it counts.
             let _hinted = guarded(|| {
@@ -136,7 +134,7 @@ impl<'a, H: Handler> Deciding<'a, H> {
                 Ok(())
             });
         }
-        keys
+        wanted.in_order()
     }
 
     fn hint(&self, step: Step, wanted: &mut Wanted<'_>) {
@@ -249,7 +247,7 @@ impl<'a, H: Handler> Deciding<'a, H> {
         if let Some(damage) = self.rows.damage() {
             return Err(Halt::Database(damage));
         }
-        let mut missed: BTreeSet<_> = self.rows.take_missed().into_iter().collect();
+        let mut missed = self.rows.take_missed();
         if let Some(decision) = decision {
             missed.extend(
                 decision
@@ -259,7 +257,9 @@ impl<'a, H: Handler> Deciding<'a, H> {
                     .map(Change::row_key),
             );
         }
-        Ok((!missed.is_empty()).then(|| missed.into_iter().collect()))
+        missed.sort();
+        missed.dedup();
+        Ok((!missed.is_empty()).then_some(missed))
     }
 
     fn apply(&mut self, cause: &Cause, decision: Decision) -> Result<(), Halt> {
@@ -320,10 +320,10 @@ impl<'a, H: Handler> Deciding<'a, H> {
 
     fn cause(&self, record: &Record<'_>, id: uuid::Uuid) -> Cause {
         let mut cause = self.bare_cause(id, record.timestamp);
-        for (name, value) in record.headers {
+        for (name, value) in record.headers.raw() {
             let to = match name {
-                "traceparent" => &mut cause.traceparent,
-                "ce_traceparent" => &mut cause.origin_traceparent,
+                b"traceparent" => &mut cause.traceparent,
+                b"ce_traceparent" => &mut cause.origin_traceparent,
                 _ => continue,
             };
             *to = value

@@ -145,7 +145,12 @@ impl<'a> HeaderSlice<'a> {
     /// The headers in their order, each a name and a value, which may be null.
     #[must_use]
     pub fn iter(self) -> HeaderIter<'a> {
-        HeaderIter(self.0)
+        HeaderIter(self.raw())
+    }
+
+    /// The same with names as bytes: for whoever looks for some of many.
+    pub(crate) fn raw(self) -> RawHeaders<'a> {
+        RawHeaders(self.0)
     }
 
     /// The value of the last header of that name; Kafka lets a later one replace an earlier.
@@ -169,10 +174,23 @@ impl<'a> IntoIterator for HeaderSlice<'a> {
 
 /// Iterates over headers; ends early where the bytes do.
 #[derive(Debug, Clone)]
-pub struct HeaderIter<'a>(&'a [u8]);
+pub struct HeaderIter<'a>(RawHeaders<'a>);
 
 impl<'a> Iterator for HeaderIter<'a> {
     type Item = (&'a str, Option<&'a [u8]>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (name, value) = self.0.next()?;
+        Some((std::str::from_utf8(name).unwrap_or("?"), value))
+    }
+}
+
+/// Iterates over headers without a look at what their names are made of.
+#[derive(Debug, Clone)]
+pub(crate) struct RawHeaders<'a>(&'a [u8]);
+
+impl<'a> Iterator for RawHeaders<'a> {
+    type Item = (&'a [u8], Option<&'a [u8]>);
 
     fn next(&mut self) -> Option<Self::Item> {
         let (name_len, rest) = self.0.split_first_chunk::<2>()?;
@@ -185,7 +203,7 @@ impl<'a> Iterator for HeaderIter<'a> {
                 .map(|(value, rest)| (Some(value), rest))?,
         };
         self.0 = rest;
-        Some((std::str::from_utf8(name).unwrap_or("?"), value))
+        Some((name, value))
     }
 }
 

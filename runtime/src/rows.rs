@@ -2,10 +2,13 @@
 
 use std::any::Any;
 use std::cell::{OnceCell, RefCell};
-use std::collections::HashMap;
+use std::cmp::Ordering;
 use std::fmt;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
+use foldhash::fast::RandomState;
+use indexmap::{IndexMap, IndexSet};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -59,26 +62,51 @@ impl<T> fmt::Debug for Entity<T> {
 }
 
 /// An entity without its type: first its place in the order of locks, then its name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy)]
 pub struct Rank {
     rank: u8,
     /// Its name in the database.
     pub name: &'static str,
 }
 
+impl Ord for Rank {
+    /// Every comparison of two rows comes here first, so the names are looked at only where they are two texts.
+    fn cmp(&self, other: &Self) -> Ordering {
+        let names = || match std::ptr::eq(self.name, other.name) {
+            true => Ordering::Equal,
+            false => self.name.cmp(other.name),
+        };
+        self.rank.cmp(&other.rank).then_with(names)
+    }
+}
+
+impl PartialOrd for Rank {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Rank {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Rank {}
+
 /// Names one row; ordered as rows are locked: by rank, then by the bytes of the key.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RowKey {
     /// The entity.
     pub entity: Rank,
     /// The key within it.
-    pub key: String,
+    pub key: Arc<str>,
 }
 
 impl RowKey {
     /// The row of `entity` under `key`.
     #[must_use]
-    pub fn new<T>(entity: Entity<T>, key: impl Into<String>) -> Self {
+    pub fn new<T>(entity: Entity<T>, key: impl Into<Arc<str>>) -> Self {
         Self {
             entity: entity.rank(),
             key: key.into(),
@@ -124,7 +152,7 @@ impl Change {
     pub(crate) fn row_key(&self) -> RowKey {
         RowKey {
             entity: self.entity,
-            key: self.key.clone(),
+            key: self.key.as_str().into(),
         }
     }
 
@@ -155,10 +183,14 @@ struct Slot {
     encode: Option<Encode>,
 }
 
+/// Rows of one entity, in the order in which they were loaded, which is that of locks.
+type Slots = IndexMap<Arc<str>, Slot, RandomState>;
+
 /// The rows as they are now: as stored, and as the decisions taken so far in this batch left them.
 #[derive(Default)]
 pub struct Rows {
-    slots: HashMap<Rank, HashMap<String, Slot>>,
+    /// A service has a handful of entities: looking through them is quicker than any map.
+    entities: Vec<(Rank, Slots)>,
     missed: RefCell<Vec<RowKey>>,
     damaged: RefCell<Option<String>>,
 }
@@ -176,11 +208,8 @@ impl Rows {
     /// decision asked for again.
     #[must_use]
     pub fn get<T: DeserializeOwned + Send + 'static>(&self, entity: Entity<T>, key: &str) -> Option<&T> {
-        let Some(slot) = self.slots.get(&entity.rank()).and_then(|rows| rows.get(key)) else {
-            self.missed.borrow_mut().push(RowKey {
-                entity: entity.rank(),
-                key: key.to_owned(),
-            });
+        let Some(slot) = self.slots(entity.rank()).and_then(|slots| slots.get(key)) else {
+            self.missed.borrow_mut().push(RowKey::new(entity, key));
             return None;
         };
         let value = slot.value.get_or_init(|| {
@@ -201,12 +230,8 @@ impl Rows {
     /// Makes the row known to be absent: for tests of a handler.
     #[must_use]
     pub fn without<T>(mut self, entity: Entity<T>, key: &str) -> Self {
-        let key = RowKey {
-            entity: entity.rank(),
-            key: key.to_owned(),
-        };
         self.insert(StoredRow {
-            key,
+            key: RowKey::new(entity, key),
             version: 0,
             body: None,
         });
@@ -235,11 +260,7 @@ impl Rows {
             value: OnceCell::new(),
             encode: None,
         };
-        self.slots
-            .entry(row.key.entity)
-            .or_default()
-            .entry(row.key.key)
-            .or_insert(slot);
+        self.slots_mut(row.key.entity).entry(row.key.key).or_insert(slot);
     }
 
     /// Rows that were read though not loaded, since the last call.
@@ -254,36 +275,30 @@ impl Rows {
 
     pub(crate) fn apply(&mut self, changes: Vec<Change>) {
         for change in changes {
-            let slot = self.slots.entry(change.entity).or_default().entry(change.key);
-            let slot = slot.or_insert_with(|| Slot {
-                version: 0,
-                stored: None,
-                value: OnceCell::new(),
-                encode: None,
-            });
-            slot.value = OnceCell::from(Some(change.value));
-            slot.encode = Some(change.encode);
+            let (value, encode) = (OnceCell::from(Some(change.value)), Some(change.encode));
+            let slots = self.slots_mut(change.entity);
+            match slots.get_mut(change.key.as_str()) {
+                Some(slot) => (slot.value, slot.encode) = (value, encode),
+                None => {
+                    let slot = Slot {
+                        version: 0,
+                        stored: None,
+                        value,
+                        encode,
+                    };
+                    slots.insert(change.key.into(), slot);
+                }
+            }
         }
     }
 
     /// Every row that a decision changed, with the version it was loaded at, in the order of locks.
     pub(crate) fn changed(&self) -> Vec<StoredRow> {
         let mut changed = Vec::new();
-        for (entity, rows) in &self.slots {
-            for (key, slot) in rows {
-                if let (Some(encode), Some(Some(value))) = (slot.encode, slot.value.get()) {
-                    let key = RowKey {
-                        entity: *entity,
-                        key: key.clone(),
-                    };
-                    changed.push(StoredRow {
-                        key,
-                        version: slot.version,
-                        body: encode(value.as_ref()),
-                    });
-                }
-            }
+        for (entity, slots) in &self.entities {
+            changed.extend(slots.iter().filter_map(|(key, slot)| slot.changed(*entity, key)));
         }
+        // Stable, because it sees what is in order already, and it nearly all is.
         changed.sort_by(|a, b| a.key.cmp(&b.key));
         changed
     }
@@ -294,14 +309,42 @@ impl Rows {
     }
 
     fn knows(&self, entity: Rank, key: &str) -> bool {
-        self.slots.get(&entity).is_some_and(|rows| rows.contains_key(key))
+        self.slots(entity).is_some_and(|slots| slots.contains_key(key))
+    }
+
+    fn slots(&self, entity: Rank) -> Option<&Slots> {
+        let found = self.entities.iter().find(|(known, _)| *known == entity);
+        found.map(|(_, slots)| slots)
+    }
+
+    fn slots_mut(&mut self, entity: Rank) -> &mut Slots {
+        let at = self.entities.iter().position(|(known, _)| *known == entity);
+        let at = at.unwrap_or_else(|| {
+            self.entities.push((entity, Slots::default()));
+            self.entities.len() - 1
+        });
+        &mut self.entities[at].1
+    }
+}
+
+impl Slot {
+    fn changed(&self, entity: Rank, key: &Arc<str>) -> Option<StoredRow> {
+        let (encode, Some(value)) = (self.encode?, self.value.get()?) else {
+            return None;
+        };
+        let key = Arc::clone(key);
+        Some(StoredRow {
+            key: RowKey { entity, key },
+            version: self.version,
+            body: encode(value.as_ref()),
+        })
     }
 }
 
 impl fmt::Debug for Rows {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map()
-            .entries(self.slots.iter().map(|(entity, rows)| (entity.name, rows.len())))
+            .entries(self.entities.iter().map(|(entity, slots)| (entity.name, slots.len())))
             .finish()
     }
 }
@@ -310,22 +353,40 @@ impl fmt::Debug for Rows {
 #[derive(Debug)]
 pub struct Wanted<'a> {
     rows: &'a Rows,
-    keys: &'a mut std::collections::BTreeSet<RowKey>,
+    keys: Vec<(Rank, IndexSet<Arc<str>, RandomState>)>,
 }
 
 impl<'a> Wanted<'a> {
-    pub(crate) fn new(rows: &'a Rows, keys: &'a mut std::collections::BTreeSet<RowKey>) -> Self {
-        Self { rows, keys }
+    pub(crate) fn new(rows: &'a Rows) -> Self {
+        Self { rows, keys: Vec::new() }
     }
 
     /// The decision will read this row.
     pub fn row<T>(&mut self, entity: Entity<T>, key: &str) {
-        if !self.rows.knows(entity.rank(), key) {
-            self.keys.insert(RowKey {
-                entity: entity.rank(),
-                key: key.to_owned(),
-            });
+        let rank = entity.rank();
+        if self.rows.knows(rank, key) {
+            return;
         }
+        let at = self.keys.iter().position(|(known, _)| *known == rank);
+        let at = at.unwrap_or_else(|| {
+            self.keys.push((rank, IndexSet::default()));
+            self.keys.len() - 1
+        });
+        let keys = &mut self.keys[at].1;
+        if !keys.contains(key) {
+            keys.insert(key.into());
+        }
+    }
+
+    /// The rows in the order of locks.
+    pub(crate) fn in_order(self) -> Vec<RowKey> {
+        let keys = self.keys.into_iter();
+        let mut keys: Vec<_> = keys
+            .flat_map(|(entity, keys)| keys.into_iter().map(move |key| RowKey { entity, key }))
+            .collect();
+        // Stable, because it sees runs: ids of orders come in the order of time, which is theirs.
+        keys.sort();
+        keys
     }
 }
 
@@ -338,7 +399,7 @@ mod tests {
     fn stored(key: &str, version: Version, body: &str) -> StoredRow {
         let key = RowKey {
             entity: COUNT.rank(),
-            key: key.to_owned(),
+            key: key.into(),
         };
         StoredRow {
             key,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use orderflow_domain::order::{Recognised, payload_digest, recognise};
-use orderflow_domain::stock::{OrderRecord, Outcome, Stock, StockError, demand, reserve};
+use orderflow_domain::stock::{OrderRecord, Outcome, Stock, StockError, reserve};
 use orderflow_domain::{
     Event as Known, InventoryReserved, InventoryUnavailable, Meta, OrderPlaced, ProductId, Reservation, StockAdjusted,
     StockReceived,
@@ -144,8 +144,8 @@ impl Handler for Inventory {
         match event {
             Event::Placed(order) => {
                 wanted.row(RESERVATION, &order.order_id.to_string());
-                for line in demand(&order.items) {
-                    wanted.row(STOCK, line.product_id.as_str());
+                for item in &order.items {
+                    wanted.row(STOCK, item.product_id.as_str());
                 }
             }
             Event::Received(event) => wanted.row(STOCK, event.product_id.as_str()),

@@ -148,10 +148,7 @@ pub(super) const SHELF: Entity<u64> = Entity::new("shelf", 1);
 pub(super) const BIN: Entity<u64> = Entity::new("bin", 2);
 
 pub(super) fn key(entity: Entity<u64>, key: &str) -> RowKey {
-    RowKey {
-        entity: entity.rank(),
-        key: key.to_owned(),
-    }
+    RowKey::new(entity, key)
 }
 
 /// A row as it is written: with the version it was loaded at.

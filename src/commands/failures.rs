@@ -191,9 +191,11 @@ fn of_halt(halt: &Halt) -> Failure {
 pub(super) fn of_store(error: &StoreError) -> Failure {
     match error {
         StoreError::Halt(_) | StoreError::Refused(_) => Failure::from_error(Slug::DatabaseDamaged, error),
-        StoreError::Fenced { .. } | StoreError::Stale { .. } | StoreError::Unknown(_) | StoreError::Unavailable(_) => {
-            Failure::from_error(Slug::StoreUnavailable, error)
-        }
+        StoreError::Fenced { .. }
+        | StoreError::Stale { .. }
+        | StoreError::Undone
+        | StoreError::Unknown(_)
+        | StoreError::Unavailable(_) => Failure::from_error(Slug::StoreUnavailable, error),
     }
 }
 

@@ -69,7 +69,7 @@ impl<P, H: Handler, S: Store> Lane<P, H, S> {
                 Ok(Mend::Again)
             }
             StoreError::Unknown(why) if made => self.resolve(&why, wait).await,
-            StoreError::Stale { .. } | StoreError::Unknown(_) => Ok(Mend::Again),
+            StoreError::Stale { .. } | StoreError::Undone | StoreError::Unknown(_) => Ok(Mend::Again),
             StoreError::Fenced { lane } => Err(self.again(Again::Fenced(lane))),
             StoreError::Halt(_) => Err(self.stop(error.into())),
         }

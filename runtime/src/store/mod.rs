@@ -146,7 +146,8 @@ pub trait Unit: Send {
     /// Makes all of it durable. Returns when it is.
     ///
     /// # Errors
-    /// [`StoreError::Unknown`] if the answer was lost: ask [`Store::resolve`].
+    /// [`StoreError::Unknown`] if the answer was lost: ask [`Store::resolve`]. [`StoreError::Undone`] if it shared a
+    /// transaction with a unit that failed.
     fn commit(self) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
@@ -171,6 +172,9 @@ pub enum StoreError {
     /// Commit gave no answer. Resolve by the turn.
     #[error("the answer to COMMIT was lost: {0}")]
     Unknown(String),
+    /// The transaction was taken back for another unit in it. Nothing happened; do it again at once.
+    #[error("the transaction was taken back for another unit in it")]
+    Undone,
     /// The database is away or full. Nothing happened; try again with backoff.
     #[error("the database is not available: {0}")]
     Unavailable(String),

@@ -4,6 +4,7 @@
 //! each table in `tables`. Tools read the same file with [`SqliteReader`] while the service runs.
 
 mod failure;
+mod held;
 mod lock;
 mod open;
 mod reader;
@@ -80,18 +81,22 @@ impl SqliteStore {
     /// What it does can be done again, so an unknown outcome is the same to the caller as none.
     async fn transact<T, F>(&self, work: F) -> Result<T, StoreError>
     where
-        F: FnOnce(&Connection) -> Result<T, Failure> + Send,
+        F: Fn(&Connection) -> Result<T, Failure> + Send + Sync,
         T: Send,
     {
-        let mut writer = Arc::clone(&self.shared.writer).lock_owned().await;
-        writer.open_unit()?;
-        let done = writer.run(work).inspect_err(|_| writer.drop_unit())?;
-        let durable = writer.release_unit()?;
-        self.shared.committer.wake();
-        drop(writer);
-        match answer_of(durable).await {
-            Err(StoreError::Unknown(why)) => Err(StoreError::Unavailable(why)),
-            answer => answer.map(|()| done),
+        loop {
+            let mut writer = Arc::clone(&self.shared.writer).lock_owned().await;
+            writer.open_unit()?;
+            let done = writer.run(&work).inspect_err(|_| writer.drop_unit())?;
+            let durable = writer.release_unit()?;
+            self.shared.committer.wake();
+            drop(writer);
+            match answer_of(durable).await {
+                Ok(()) => return Ok(done),
+                Err(StoreError::Undone) => {}
+                Err(StoreError::Unknown(why)) => return Err(StoreError::Unavailable(why)),
+                Err(error) => return Err(error),
+            }
         }
     }
 

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use super::{SqliteOptions, SqliteStore, SqliteUnit};
+use super::{SqliteOptions, SqliteReader, SqliteStore, SqliteUnit};
 use crate::record::Headers;
+use crate::rows::{Entity, RowKey, StoredRow};
 use crate::store::{OutboxRow, Outcome, Store, StoreError, Turn, Unit, Writes};
 
 fn open(folder: &TempDir) -> SqliteStore {
@@ -104,14 +105,70 @@ async fn lanes_that_wait_share_a_transaction() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_unit_dropped_from_a_group_leaves_the_others() {
+async fn a_unit_dropped_after_it_wrote_takes_its_group_back() {
     let folder = TempDir::new().expect("a folder");
     let store = open(&folder);
-    let (_, waiting, mut second) = group(&store).await;
+    let (at, waiting, mut second) = group(&store).await;
     second.write(&fact(2, 1, 10)).await.expect("written");
     drop(second);
-    waiting.await.expect("durable without the other");
-    assert_eq!((facts(&store, 1).await, facts(&store, 2).await), (1, 0));
+    assert_eq!(waiting.await, Err(StoreError::Undone));
+    assert_eq!((facts(&store, 1).await, facts(&store, 2).await), (0, 0));
+    let again = unit(&store, at[0], 10).await.expect("at the same turn");
+    again.commit().await.expect("durable");
+    assert_eq!(facts(&store, 1).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fenced_unit_leaves_the_others() {
+    let folder = TempDir::new().expect("a folder");
+    let store = open(&folder);
+    let former = claim(&store, 2).await;
+    let (_, mut waiting, second) = group(&store).await;
+    let mut queued = pin!(store.begin(former, 0));
+    assert!(touch(&mut queued).await.is_none(), "the second has the writer");
+    let mut commit = pin!(second.commit());
+    assert!(touch(&mut commit).await.is_none());
+    assert!(touch(&mut waiting).await.is_none());
+    assert_eq!(queued.await.err(), Some(StoreError::Fenced { lane: 2 }));
+    assert_eq!((waiting.await, commit.await), (Ok(()), Ok(())));
+}
+
+/// Stock on which many lanes work.
+const SHELF: Entity<u64> = Entity::new("shelf", 0);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_of_a_group_are_seen_by_its_units_and_gone_with_it() {
+    let folder = TempDir::new().expect("a folder");
+    let store = open(&folder);
+    let key = RowKey::new(SHELF, "a");
+    let put = |version, body: &str| Writes {
+        rows: vec![StoredRow {
+            key: key.clone(),
+            version,
+            body: Some(body.into()),
+        }],
+        ..Writes::default()
+    };
+    let mut at = claim(&store, 0).await;
+    let mut unit = store.begin(at, 0).await.expect("begun");
+    unit.write(&put(0, "1")).await.expect("written");
+    unit.commit().await.expect("durable");
+    at.turn += 1;
+
+    let mut changing = store.begin(at, 0).await.expect("begun");
+    changing.load(std::slice::from_ref(&key)).await.expect("loaded");
+    changing.write(&put(1, "2")).await.expect("written");
+    let again = changing.load(std::slice::from_ref(&key)).await.expect("loaded");
+    assert_eq!((again[0].version, again[0].body.as_deref()), (2, Some(&b"2"[..])));
+    drop(changing);
+    let mut after = store.begin(at, 0).await.expect("begun");
+    let found = after.load(std::slice::from_ref(&key)).await.expect("loaded");
+    assert_eq!((found[0].version, found[0].body.as_deref()), (1, Some(&b"1"[..])));
+    after.write(&put(1, "3")).await.expect("written");
+    after.commit().await.expect("durable");
+    drop(store);
+    let reader = SqliteReader::open(&path(&folder)).expect("a reader");
+    assert_eq!(reader.row("shelf", "a"), Ok(Some((2, b"3".to_vec()))));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -134,10 +191,7 @@ async fn a_full_disk_is_said_and_survived() {
     let outcome = waiting.await;
     let kept = facts(&store, 1).await == 1;
     assert_eq!(outcome.is_ok(), kept, "{outcome:?}");
-    assert!(
-        matches!(outcome, Ok(()) | Err(StoreError::Unavailable(_))),
-        "{outcome:?}"
-    );
+    assert!(matches!(outcome, Ok(()) | Err(StoreError::Undone)), "{outcome:?}");
 
     on_the_writer(&store, "PRAGMA max_page_count = 100000").await;
     let at = claim(&store, 2).await;
@@ -157,7 +211,7 @@ async fn a_transaction_that_sqlite_took_back_is_certain_not_to_have_happened() {
     let (_, waiting, mut second) = group(&store).await;
     second.take_back_the_transaction();
     drop(second);
-    assert!(matches!(waiting.await, Err(StoreError::Unavailable(_))));
+    assert_eq!(waiting.await, Err(StoreError::Undone));
     assert_eq!(facts(&store, 1).await, 0);
     let at = claim(&store, 1).await;
     unit(&store, at, 10)

@@ -1,4 +1,4 @@
-//! A unit of work: a savepoint in the open transaction, and the writer to itself while it lasts.
+//! A unit of work: its part of the open transaction, and the writer to itself while it lasts.
 
 use std::sync::Arc;
 
@@ -7,7 +7,8 @@ use tokio::sync::OwnedMutexGuard;
 use uuid::Uuid;
 
 use super::failure::Failure;
-use super::tables::{effects, inbox, lanes, outbox, progress, state, timers};
+use super::held::Held;
+use super::tables::{effects, inbox, lanes, outbox, progress, timers};
 use super::writer::{Durable, Writer};
 use super::{Shared, now};
 use crate::crash_point;
@@ -57,10 +58,18 @@ impl SqliteUnit {
 
     /// Runs statements unless an earlier one failed.
     pub(super) fn run<T>(&mut self, work: impl FnOnce(&Connection) -> Result<T, Failure>) -> Result<T, StoreError> {
+        self.run_holding(|connection, _| work(connection))
+    }
+
+    /// The same, with the rows that are held.
+    fn run_holding<T>(
+        &mut self,
+        work: impl FnOnce(&Connection, &mut Held) -> Result<T, Failure>,
+    ) -> Result<T, StoreError> {
         if let Some(error) = &self.failed {
             return Err(error.clone());
         }
-        let done = self.writer.as_mut().ok_or_else(ended)?.run(work);
+        let done = self.writer.as_mut().ok_or_else(ended)?.run_holding(work);
         self.failed = done.as_ref().err().cloned();
         done
     }
@@ -78,8 +87,8 @@ impl SqliteUnit {
     /// Writes everything but the facts.
     fn write_rows(&mut self, writes: &Writes) -> Result<(), StoreError> {
         let lane = self.lane;
-        self.run(|connection| {
-            state::write(connection, &writes.rows)?;
+        self.run_holding(|connection, held| {
+            held.write(connection, &writes.rows)?;
             inbox::bury(connection, &writes.dead, writes.now)?;
             effects::write(connection, &writes.effects)?;
             effects::attempt(connection, lane, &writes.attempts)?;
@@ -138,7 +147,7 @@ impl Unit for SqliteUnit {
     }
 
     async fn load(&mut self, keys: &[RowKey]) -> Result<Vec<StoredRow>, StoreError> {
-        let loaded = self.run(|connection| Ok(state::load(connection, keys)?))?;
+        let loaded = self.run_holding(|connection, held| held.load(connection, keys))?;
         crash_point!("tx.load");
         Ok(loaded)
     }

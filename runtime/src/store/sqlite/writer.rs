@@ -1,10 +1,10 @@
 //! One writer at a time, and one sync for the units of many lanes.
 //!
 //! Whoever holds the [`Writer`] has the connection to himself. A *group* is an open transaction: it begins with the first
-//! unit, each unit is a savepoint in it, and the committer, who queues for the writer like everybody else, ends it. The
-//! lanes that wait before him join; those that come later make the next group.
+//! unit, and the committer, who queues for the writer like everybody else, ends it. The lanes that wait before him join;
+//! those that come later make the next group. A unit that is dropped after it wrote takes its group back with it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 use std::thread;
 
@@ -12,6 +12,7 @@ use rusqlite::Connection;
 use tokio::sync::{Mutex, oneshot};
 
 use super::failure::{Failure, sentence};
+use super::held::Held;
 use super::lock::ProcessLock;
 use super::open::{self, OpenError, SqliteOptions};
 use crate::crash_point;
@@ -26,16 +27,20 @@ pub(super) struct Writer {
     /// `None` after a COMMIT that gave no answer: made anew by whoever needs it next.
     connection: Option<Connection>,
     group: Option<Group>,
+    held: Held,
     path: PathBuf,
     options: SqliteOptions,
     /// Dropped after the connection: another process must not come in while this one still checkpoints.
     _lock: ProcessLock,
 }
 
-/// The units of an open transaction that are released and wait for its end.
+/// An open transaction.
 #[derive(Debug, Default)]
 struct Group {
+    /// The units that are released and wait for its end.
     waiting: Vec<oneshot::Sender<Result<(), StoreError>>>,
+    /// What the connection had changed when the latest unit began.
+    changes: u64,
 }
 
 impl Writer {
@@ -43,6 +48,7 @@ impl Writer {
         Ok(Self {
             connection: Some(open::writer(&path, &options)?),
             group: None,
+            held: Held::default(),
             path,
             options,
             _lock: lock,
@@ -51,8 +57,16 @@ impl Writer {
 
     /// Runs statements, all errors in the words of the store.
     pub(super) fn run<T>(&mut self, work: impl FnOnce(&Connection) -> Result<T, Failure>) -> Result<T, StoreError> {
-        let connection = self.connected()?;
-        work(connection).map_err(|failure| failure.of(&self.path))
+        self.run_holding(|connection, _| work(connection))
+    }
+
+    /// The same, with the rows that are held.
+    pub(super) fn run_holding<T>(
+        &mut self,
+        work: impl FnOnce(&Connection, &mut Held) -> Result<T, Failure>,
+    ) -> Result<T, StoreError> {
+        let connection = connected(&mut self.connection, (&self.path, &self.options))?;
+        work(connection, &mut self.held).map_err(|failure| failure.of(&self.path))
     }
 
     /// Begins a unit, in the open group or in a new one.
@@ -61,38 +75,29 @@ impl Writer {
             self.run(|connection| Ok(execute(connection, "BEGIN IMMEDIATE")?))?;
             self.group = Some(Group::default());
         }
-        let begun = self.run(|connection| Ok(execute(connection, "SAVEPOINT unit")?));
-        if begun.is_err() {
-            self.undo_group();
-        }
-        begun
+        let changes = self.changes();
+        self.group.get_or_insert_default().changes = changes;
+        Ok(())
     }
 
     /// The unit becomes part of its group; what comes back resolves when the group's transaction has ended.
     pub(super) fn release_unit(&mut self) -> Result<Durable, StoreError> {
-        if let Err(error) = self.run(|connection| Ok(execute(connection, "RELEASE unit")?)) {
+        if !self.in_transaction() {
             self.undo_group();
-            return Err(error);
+            return Err(StoreError::Undone);
         }
         let (sender, durable) = oneshot::channel();
         self.group.get_or_insert_default().waiting.push(sender);
         Ok(durable)
     }
 
-    /// Nothing of the unit happened. The others of its group stay, unless SQLite has taken back the whole transaction,
-    /// as it does when the disk is full.
+    /// Nothing of the unit happened. One that wrote nothing, as a fenced one, leaves the others of its group alone; else
+    /// the whole transaction goes, and the others do their part again. It is rare, and a savepoint for each unit, in case
+    /// it should happen, cost a seventh of the throughput.
     pub(super) fn drop_unit(&mut self) {
         let Some(group) = &self.group else { return };
-        let alone = group.waiting.is_empty();
-        let undone = !alone
-            && self.in_transaction()
-            && self
-                .run(|connection| {
-                    execute(connection, "ROLLBACK TO unit")?;
-                    Ok(execute(connection, "RELEASE unit")?)
-                })
-                .is_ok();
-        if !undone {
+        let untouched = !group.waiting.is_empty() && self.in_transaction() && group.changes == self.changes();
+        if !untouched {
             self.undo_group();
         }
     }
@@ -100,9 +105,14 @@ impl Writer {
     /// Makes the group durable and tells everybody who waits for it.
     pub(super) fn end_group(&mut self) {
         let Some(group) = self.group.take() else { return };
+        if let Err(error) = self.run_holding(|connection, held| held.flush(connection)) {
+            self.group = Some(group);
+            return self.undo_group_for(&error);
+        }
         let ended = self.commit();
         if ended.is_err() {
             self.connection = None;
+            self.held.forget();
         }
         for waiting in group.waiting {
             // Who no longer waits reads the lane row instead.
@@ -113,24 +123,32 @@ impl Writer {
     /// After an error the outcome is unknown: the log may hold the transaction though its sync failed.
     fn commit(&mut self) -> Result<(), StoreError> {
         crash_point!("commit.before");
-        let path = self.path.clone();
-        let connection = self.connected()?;
-        execute(connection, "COMMIT").map_err(|error| StoreError::Unknown(sentence(&error, &path)))?;
+        let connection = connected(&mut self.connection, (&self.path, &self.options))?;
+        execute(connection, "COMMIT").map_err(|error| StoreError::Unknown(sentence(&error, &self.path)))?;
         crash_point!("commit.after");
         Ok(())
     }
 
-    /// Takes back the whole transaction. COMMIT was not asked for, so it is certain that nothing happened.
     fn undo_group(&mut self) {
+        self.undo_group_for(&StoreError::Undone);
+    }
+
+    /// Takes back the whole transaction. COMMIT was not asked for, so it is certain that nothing happened.
+    fn undo_group_for(&mut self, why: &StoreError) {
         let group = self.group.take().unwrap_or_default();
+        self.held.forget();
         let undone = !self.in_transaction() || self.run(|connection| Ok(execute(connection, "ROLLBACK")?)).is_ok();
         if !undone {
             self.connection = None;
         }
         for waiting in group.waiting {
-            let why = "the transaction was rolled back for another unit in it".to_owned();
-            let _gone = waiting.send(Err(StoreError::Unavailable(why)));
+            let _gone = waiting.send(Err(why.clone()));
         }
+    }
+
+    /// Rows changed by this connection since it was opened.
+    fn changes(&self) -> u64 {
+        self.connection.as_ref().map_or(0, Connection::total_changes)
     }
 
     fn in_transaction(&self) -> bool {
@@ -138,16 +156,16 @@ impl Writer {
             .as_ref()
             .is_some_and(|connection| !connection.is_autocommit())
     }
+}
 
-    /// The connection, made anew if it was lost.
-    fn connected(&mut self) -> Result<&Connection, StoreError> {
-        match &mut self.connection {
-            Some(connection) => Ok(connection),
-            lost => {
-                let opened = open::writer(&self.path, &self.options)?;
-                Ok(lost.insert(opened))
-            }
-        }
+/// The connection, made anew if it was lost.
+fn connected<'a>(
+    connection: &'a mut Option<Connection>,
+    (path, options): (&Path, &SqliteOptions),
+) -> Result<&'a Connection, StoreError> {
+    match connection {
+        Some(connection) => Ok(connection),
+        lost => Ok(lost.insert(open::writer(path, options)?)),
     }
 }
 

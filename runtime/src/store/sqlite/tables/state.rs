@@ -2,65 +2,86 @@
 
 use std::ops::ControlFlow;
 
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{CachedStatement, Connection, params};
 
-use crate::rows::{RowKey, StoredRow, Version};
+use crate::rows::{StoredRow, Version};
 use crate::store::StoreError;
 use crate::store::sqlite::failure::Failure;
 
-/// Loads rows in the order given; what is not there has version 0.
-pub(in crate::store::sqlite) fn load(connection: &Connection, keys: &[RowKey]) -> rusqlite::Result<Vec<StoredRow>> {
-    let sql = "SELECT version, body FROM state WHERE entity = ?1 AND key = ?2";
-    let mut statement = connection.prepare_cached(sql)?;
-    let mut loaded = Vec::with_capacity(keys.len());
-    for key in keys {
-        let mut rows = statement.query(params![key.entity.name, key.key])?;
-        let (version, body) = match rows.next()? {
-            Some(row) => (row.get(0)?, Some(row.get_ref(1)?.as_bytes()?.to_vec())),
-            None => (0, None),
-        };
-        loaded.push(StoredRow {
-            key: key.clone(),
-            version,
-            body,
-        });
+/// Reads one row at a time.
+pub(in crate::store::sqlite) struct Select<'a>(CachedStatement<'a>);
+
+impl<'a> Select<'a> {
+    pub(in crate::store::sqlite) fn prepare(connection: &'a Connection) -> rusqlite::Result<Self> {
+        let sql = "SELECT version, body FROM state WHERE entity = ?1 AND key = ?2";
+        connection.prepare_cached(sql).map(Self)
     }
-    Ok(loaded)
+
+    /// Version and body, if the row is there.
+    pub(in crate::store::sqlite) fn one(
+        &mut self,
+        entity: &str,
+        key: &str,
+    ) -> rusqlite::Result<Option<(Version, Vec<u8>)>> {
+        let mut rows = self.0.query([entity, key])?;
+        let row = rows.next()?;
+        row.map(|row| Ok((row.get(0)?, row.get_ref(1)?.as_bytes()?.to_vec())))
+            .transpose()
+    }
 }
 
-/// Writes rows, each if it is still at the version it was loaded at.
-pub(in crate::store::sqlite) fn write(connection: &Connection, rows: &[StoredRow]) -> Result<(), Failure> {
-    let mut insert = connection.prepare_cached(
-        "INSERT INTO state (entity, key, version, body) VALUES (?1, ?2, 1, ?3) ON CONFLICT (entity, key) DO NOTHING",
-    )?;
-    let mut update = connection.prepare_cached(
-        "UPDATE state SET version = version + 1, body = ?3 WHERE entity = ?1 AND key = ?2 AND version = ?4",
-    )?;
-    for row in rows {
-        let (entity, key) = (row.key.entity.name, &row.key.key);
-        let body = json(row)?;
-        let changed = match row.version {
-            0 => insert.execute(params![entity, key, body])?,
-            version => update.execute(params![entity, key, body, version])?,
-        };
-        if changed == 0 {
-            let entity = entity.to_owned();
-            return Err(StoreError::Stale { entity }.into());
-        }
+/// Writes new rows, one at a time.
+pub(in crate::store::sqlite) struct Insert<'a>(CachedStatement<'a>);
+
+impl<'a> Insert<'a> {
+    pub(in crate::store::sqlite) fn prepare(connection: &'a Connection) -> rusqlite::Result<Self> {
+        let sql = "INSERT INTO state (entity, key, version, body) VALUES (?1, ?2, 1, ?3) \
+            ON CONFLICT (entity, key) DO NOTHING";
+        connection.prepare_cached(sql).map(Self)
     }
-    Ok(())
+
+    /// Whether the row was new.
+    pub(in crate::store::sqlite) fn one(&mut self, entity: &str, key: &str, body: &str) -> rusqlite::Result<bool> {
+        self.0.execute([entity, key, body]).map(|inserted| inserted > 0)
+    }
+}
+
+/// Writes rows that are there, one at a time.
+pub(in crate::store::sqlite) struct Update<'a>(CachedStatement<'a>);
+
+impl<'a> Update<'a> {
+    pub(in crate::store::sqlite) fn prepare(connection: &'a Connection) -> rusqlite::Result<Self> {
+        let sql = "UPDATE state SET version = ?3, body = ?4 WHERE entity = ?1 AND key = ?2";
+        connection.prepare_cached(sql).map(Self)
+    }
+
+    /// The row as it is now.
+    pub(in crate::store::sqlite) fn one(
+        &mut self,
+        entity: &str,
+        key: &str,
+        (version, body): (Version, &[u8]),
+    ) -> Result<(), Failure> {
+        let body = text(body).ok_or_else(|| Failure::halt(format!("row {entity} {key:?} is held, but is no text")))?;
+        if self.0.execute(params![entity, key, version, body])? == 0 {
+            return Err(Failure::halt(format!(
+                "row {entity} {key:?} is held, but not in the database"
+            )));
+        }
+        Ok(())
+    }
 }
 
 /// A body as the text that it is.
-fn json(row: &StoredRow) -> Result<&str, Failure> {
-    match row.body.as_deref().map(std::str::from_utf8) {
-        Some(Ok(text)) => Ok(text),
-        _ => Err(StoreError::Refused(format!(
-            "row {} {:?} has no body, or one that is not text",
-            row.key.entity.name, row.key.key
-        ))
-        .into()),
-    }
+pub(in crate::store::sqlite) fn json(row: &StoredRow) -> Result<&str, Failure> {
+    row.body.as_deref().and_then(text).ok_or_else(|| {
+        let (entity, key) = (row.key.entity.name, &row.key.key);
+        StoreError::Refused(format!("row {entity} {key:?} has no body, or one that is not text")).into()
+    })
+}
+
+fn text(body: &[u8]) -> Option<&str> {
+    std::str::from_utf8(body).ok()
 }
 
 /// One row: version and body.
@@ -69,13 +90,7 @@ pub(in crate::store::sqlite) fn one(
     entity: &str,
     key: &str,
 ) -> rusqlite::Result<Option<(Version, Vec<u8>)>> {
-    let sql = "SELECT version, body FROM state WHERE entity = ?1 AND key = ?2";
-    let mut statement = connection.prepare_cached(sql)?;
-    statement
-        .query_row([entity, key], |row| {
-            Ok((row.get(0)?, row.get_ref(1)?.as_bytes()?.to_vec()))
-        })
-        .optional()
+    Select::prepare(connection)?.one(entity, key)
 }
 
 /// Every row of an entity in the order of keys: key, version, body.

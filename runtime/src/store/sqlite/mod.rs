@@ -3,6 +3,7 @@
 //! Opening is in `open` and `lock`, the sharing of a transaction in `writer`, a unit of work in `unit`, the statements of
 //! each table in `tables`. Tools read the same file with [`SqliteReader`] while the service runs.
 
+mod checkpoint;
 mod failure;
 mod held;
 mod lock;
@@ -22,6 +23,7 @@ use std::time::SystemTime;
 use rusqlite::Connection;
 use tokio::sync::Mutex;
 
+use self::checkpoint::Checkpointer;
 use self::failure::Failure;
 use self::lock::ProcessLock;
 pub use self::open::{OpenError, SqliteOptions};
@@ -42,10 +44,11 @@ pub struct SqliteStore {
     shared: Arc<Shared>,
 }
 
-/// What the clones of a store share. Ends in this order: the committer, then the connections, then the lock.
+/// What the clones of a store share. Ends in this order: the threads, then the connections, then the lock.
 #[derive(Debug)]
 struct Shared {
     committer: Committer,
+    _checkpointer: Checkpointer,
     /// Sees what is durable and nothing of an open transaction: a fact that is not durable must not be published.
     reads: Plain<Connection>,
     writer: Arc<Mutex<Writer>>,
@@ -63,9 +66,11 @@ impl SqliteStore {
         let lock = ProcessLock::take(&path)?;
         let writer = Arc::new(Mutex::new(Writer::open(path.clone(), *options, lock)?));
         let reads = Plain::new(open::reader(&path)?);
-        let committer = Committer::start(Arc::clone(&writer))?;
+        let checkpointer = Checkpointer::start(&path, *options, Arc::clone(&writer))?;
+        let committer = Committer::start(Arc::clone(&writer), checkpointer.waker())?;
         let shared = Shared {
             committer,
+            _checkpointer: checkpointer,
             reads,
             writer,
             sweep: Plain::default(),

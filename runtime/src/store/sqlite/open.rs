@@ -41,7 +41,7 @@ pub struct SqliteOptions {
 impl Default for SqliteOptions {
     fn default() -> Self {
         Self {
-            cache_kib: 16_000,
+            cache_kib: 8_000,
             checkpoint_pages: 4_000,
             busy_timeout: Duration::from_secs(5),
         }
@@ -229,7 +229,8 @@ fn configure(connection: &Connection, options: &SqliteOptions) -> rusqlite::Resu
     set(connection, "temp_store", "2")?;
     set(connection, "mmap_size", "0")?;
     set(connection, "cache_size", &format!("-{}", options.cache_kib))?;
-    set(connection, "wal_autocheckpoint", &options.checkpoint_pages.to_string())?;
+    // A thread of its own does it: see `checkpoint`.
+    set(connection, "wal_autocheckpoint", "0")?;
     set(connection, "journal_size_limit", &WAL_KEPT_BYTES.to_string())
 }
 

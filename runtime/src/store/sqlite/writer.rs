@@ -189,13 +189,15 @@ pub(super) struct Committer {
 }
 
 impl Committer {
-    pub(super) fn start(writer: Arc<Mutex<Writer>>) -> Result<Self, OpenError> {
+    pub(super) fn start(writer: Arc<Mutex<Writer>>, ended: Option<mpsc::Sender<()>>) -> Result<Self, OpenError> {
         let (wake, woken) = mpsc::channel();
         let thread = thread::Builder::new()
             .name("sqlite-commit".to_owned())
             .spawn(move || {
                 while woken.recv().is_ok() {
                     writer.blocking_lock().end_group();
+                    // Who looks after the log ends after this thread does.
+                    let _looks = ended.as_ref().map(|ended| ended.send(()));
                 }
             })
             .map_err(|error| OpenError::Unavailable(format!("no thread for the database: {error}")))?;

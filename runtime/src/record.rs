@@ -1,5 +1,6 @@
 //! A record as Kafka gave it, kept in one allocation until its lane has handled it.
 
+use std::cell::Cell;
 use std::fmt;
 
 /// One past the last record handled: the position in a partition, and the only way this crate writes it.
@@ -219,6 +220,12 @@ pub(crate) struct Fetched {
     value_len: Option<u32>,
 }
 
+thread_local! {
+    /// How long the headers are is known when they have been looked at, so they are put together here and kept in one piece
+    /// of the right size.
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
 impl Fetched {
     pub(crate) fn new<'h>(
         (source, offset, timestamp): (u16, i64, i64),
@@ -227,17 +234,20 @@ impl Fetched {
         headers: impl Iterator<Item = (&'h str, Option<&'h [u8]>)>,
     ) -> Self {
         let length = |part: Option<&[u8]>| part.map(|p| u32::try_from(p.len()).unwrap_or(u32::MAX));
-        let mut bytes = Vec::with_capacity(key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len) + 512);
+        let mut bytes = SCRATCH.take();
+        bytes.clear();
         bytes.extend_from_slice(key.unwrap_or_default());
         bytes.extend_from_slice(value.unwrap_or_default());
         for (name, value) in headers {
             push_header(&mut bytes, name, value);
         }
+        let kept = bytes.as_slice().into();
+        SCRATCH.set(bytes);
         Self {
             source,
             offset,
             timestamp,
-            bytes: bytes.into(),
+            bytes: kept,
             key_len: length(key),
             value_len: length(value),
         }

@@ -72,11 +72,13 @@ pub struct Rank {
 impl Ord for Rank {
     /// Every comparison of two rows comes here first, so the names are looked at only where they are two texts.
     fn cmp(&self, other: &Self) -> Ordering {
-        let names = || match std::ptr::eq(self.name, other.name) {
-            true => Ordering::Equal,
-            false => self.name.cmp(other.name),
-        };
-        self.rank.cmp(&other.rank).then_with(names)
+        let same_text = std::ptr::eq(self.name, other.name);
+        let by_rank = self.rank.cmp(&other.rank);
+        if same_text {
+            by_rank
+        } else {
+            by_rank.then_with(|| self.name.cmp(other.name))
+        }
     }
 }
 
@@ -277,18 +279,17 @@ impl Rows {
         for change in changes {
             let (value, encode) = (OnceCell::from(Some(change.value)), Some(change.encode));
             let slots = self.slots_mut(change.entity);
-            match slots.get_mut(change.key.as_str()) {
-                Some(slot) => (slot.value, slot.encode) = (value, encode),
-                None => {
-                    let slot = Slot {
-                        version: 0,
-                        stored: None,
-                        value,
-                        encode,
-                    };
-                    slots.insert(change.key.into(), slot);
-                }
+            if let Some(slot) = slots.get_mut(change.key.as_str()) {
+                (slot.value, slot.encode) = (value, encode);
+                continue;
             }
+            let slot = Slot {
+                version: 0,
+                stored: None,
+                value,
+                encode,
+            };
+            slots.insert(change.key.into(), slot);
         }
     }
 

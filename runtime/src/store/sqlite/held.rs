@@ -20,8 +20,10 @@ const KEPT: usize = 8_192;
 /// Rows of the file as the units of the open group left them.
 #[derive(Debug, Default)]
 pub(super) struct Held {
-    entities: Vec<(Rank, IndexMap<Arc<str>, Row, RandomState>)>,
+    entities: Vec<(Rank, ByKey)>,
 }
+
+type ByKey = IndexMap<Arc<str>, Row, RandomState>;
 
 #[derive(Debug)]
 struct Row {
@@ -114,7 +116,7 @@ impl Held {
         let mut held = 0;
         for (entity, rows) in &mut self.entities {
             let mut changed: Vec<_> = rows.iter_mut().filter(|(_, row)| row.changed).collect();
-            changed.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+            changed.sort_unstable_by_key(|(key, _)| Arc::clone(key));
             let mut update = state::Update::prepare(connection)?;
             for (key, row) in changed {
                 update.one(entity.name, key, (row.version, &row.body))?;

@@ -8,6 +8,10 @@ use crate::kafka::{self, Connection};
 use crate::settings::{Cluster, FETCH_BYTES, Settings};
 use crate::store::Identity;
 
+/// Keys and values that librdkafka may hold fetched, KiB. It counts no headers, and those are several times the value of
+/// an order, so this is some 16 MiB.
+const QUEUED_KIBIBYTES: &str = "2048";
+
 /// The client of a group. Connects lazily; an unreachable broker shows in the loop.
 ///
 /// # Errors
@@ -18,7 +22,7 @@ pub(crate) fn client(
     (group, identity): (&str, &Identity),
 ) -> Result<BaseConsumer<Context>, ServiceError> {
     let mut config = connection.client(&[
-        ("queued.max.messages.kbytes", "8192"),
+        ("queued.max.messages.kbytes", QUEUED_KIBIBYTES),
         ("fetch.queue.backoff.ms", "2"),
         ("fetch.message.max.bytes", &FETCH_BYTES.to_string()),
         ("fetch.wait.max.ms", "100"),

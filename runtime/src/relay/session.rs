@@ -20,8 +20,8 @@ use super::RelayError;
 use super::refusal::{Refusal, remedy};
 
 /// Records in librdkafka's queue and on the wire. A record with a dozen headers takes about 2 KiB there, so these are
-/// 16 MiB; at 100,000 records/s they cover a round trip of 80 ms.
-const QUEUED_RECORDS: &str = "8000";
+/// 8 MiB; at 100,000 records/s they cover a round trip of 40 ms.
+const QUEUED_RECORDS: &str = "4000";
 
 /// Values in librdkafka's queue, KiB: bounds what few large records take, as [`QUEUED_RECORDS`] bounds many small ones.
 const QUEUED_KIBIBYTES: &str = "131072";

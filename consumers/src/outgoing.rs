@@ -12,7 +12,7 @@ pub(crate) fn meta(cause: &Cause, index: u32, order_id: OrderId, caused_by: Even
     Meta {
         event_id: EventId(cause.derive(index)),
         occurred_at: Timestamp::from_unix_millis(cause.time),
-        correlation_id: order_id.to_string(),
+        correlation_id: order_id.text(),
         causation_id: Some(caused_by),
         source: source.to_owned(),
     }

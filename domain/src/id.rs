@@ -23,6 +23,14 @@ macro_rules! uuid_id {
             }
         }
 
+        impl $name {
+            /// The same as its display, without a formatter's detour: it is the key of every record and row.
+            #[must_use]
+            pub fn text(&self) -> String {
+                self.0.as_hyphenated().encode_lower(&mut Uuid::encode_buffer()).to_owned()
+            }
+        }
+
         impl FromStr for $name {
             type Err = uuid::Error;
 

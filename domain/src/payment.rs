@@ -155,7 +155,7 @@ fn begin(order: &OrderPlaced) -> Step {
 }
 
 fn again(payment: &Payment, order: &OrderPlaced) -> Result<Step, Refused> {
-    match recognise(Some(payment.digest), order) {
+    match recognise(Some(payment.digest), payload_digest(order)) {
         Recognised::Repeated => Ok(Step::Repeated),
         Recognised::Different | Recognised::New => Err(Refused::OrderExists),
     }

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::handler::{Decoded, Handler, Reason, Refusal};
+use crate::handler::{Cause, Decoded, Handler, Reason, Refusal};
 use crate::letters::{self, FirstOrigin};
 use crate::observer::Observer;
 use crate::partitioner::partition_of;
@@ -34,7 +35,7 @@ pub(crate) struct Arrived<E> {
 
 #[derive(Debug)]
 pub(crate) enum Meaning<E> {
-    Event(Arrival, E),
+    Event(Arrival, Cause, E),
     Refused(Arrival, Refusal),
     Skip,
 }
@@ -104,7 +105,7 @@ impl<E> Batch<E> {
             return false;
         };
         // The letter itself is refused: nothing smaller can be tried.
-        let Meaning::Event(arrival, _) = &arrived.meaning else {
+        let Meaning::Event(arrival, ..) = &arrived.meaning else {
             return false;
         };
         let arrival = *arrival;
@@ -117,7 +118,7 @@ impl<E> Batch<E> {
 impl<E> Meaning<E> {
     pub(crate) fn arrival(&self) -> Option<Arrival> {
         match self {
-            Self::Event(arrival, _) | Self::Refused(arrival, _) => Some(*arrival),
+            Self::Event(arrival, ..) | Self::Refused(arrival, _) => Some(*arrival),
             Self::Skip => None,
         }
     }
@@ -148,7 +149,10 @@ impl<H: Handler> Reading<'_, H> {
     fn meaning(&self, record: &Record<'_>) -> Meaning<H::Event> {
         match self.decode(record) {
             Ok(Decoded::Skip) => Meaning::Skip,
-            Ok(Decoded::Event { id, event }) => Meaning::Event(arrival(record, id), event),
+            Ok(Decoded::Event { id, event }) => {
+                let cause = cause(record, id, &self.topology.group);
+                Meaning::Event(arrival(record, id), cause, event)
+            }
             Err(refusal) => {
                 let id = refusal.event_id.unwrap_or_else(|| FirstOrigin::of(record).id());
                 Meaning::Refused(arrival(record, id), refusal)
@@ -209,6 +213,22 @@ fn arrival(record: &Record<'_>, id: Uuid) -> Arrival {
         event_time: record.timestamp,
         redriven: record.redriven.then(|| FirstOrigin::of(record).id()),
     }
+}
+
+/// The event as what something follows from. Made here, where lanes do not wait for one another.
+fn cause(record: &Record<'_>, id: Uuid, group: &Arc<str>) -> Cause {
+    let mut cause = Cause::bare(id, record.timestamp, group);
+    for (name, value) in record.headers.raw() {
+        let to = match name {
+            b"traceparent" => &mut cause.traceparent,
+            b"ce_traceparent" => &mut cause.origin_traceparent,
+            _ => continue,
+        };
+        *to = value
+            .and_then(|value| std::str::from_utf8(value).ok())
+            .map(str::to_owned);
+    }
+    cause
 }
 
 /// Of the bytes as received, not of what they mean: a newer reader must not see conflicts (rule 2).

@@ -142,7 +142,7 @@ impl<'a, H: Handler> Deciding<'a, H> {
             Step::Answer(at) => self.handler.answer_rows(&self.answered(at), wanted),
             Step::Timer(at) => self.handler.timer_rows(&self.fired(at), wanted),
             Step::Record(at, Some(Admission::New | Admission::Redriven)) => {
-                if let Meaning::Event(_, event) = &self.batch.records[at].meaning {
+                if let Meaning::Event(.., event) = &self.batch.records[at].meaning {
                     self.handler.rows(event, wanted);
                 }
             }
@@ -162,7 +162,7 @@ impl<'a, H: Handler> Deciding<'a, H> {
     fn take_answer(&mut self, at: usize) -> Result<Option<Vec<RowKey>>, Halt> {
         let effect = &self.batch.answers[at].0;
         let id = derive_id(effect.caused_at, &[b"answer", effect.id.as_bytes()]);
-        let mut cause = self.bare_cause(id, effect.caused_at);
+        let mut cause = Cause::bare(id, effect.caused_at, &self.topology.group);
         cause.traceparent.clone_from(&effect.traceparent);
         let decided = guarded(|| self.handler.answer(&cause, &self.answered(at), &self.rows));
         self.settle(&cause, decided, &format!("the answer to effect {}", effect.id))
@@ -170,7 +170,7 @@ impl<'a, H: Handler> Deciding<'a, H> {
 
     fn take_timer(&mut self, at: usize) -> Result<Option<Vec<RowKey>>, Halt> {
         let timer = &self.batch.timers[at];
-        let cause = self.bare_cause(timer.id, timer.due);
+        let cause = Cause::bare(timer.id, timer.due, &self.topology.group);
         let decided = guarded(|| self.handler.timer(&cause, &self.fired(at), &self.rows));
         self.settle(&cause, decided, &format!("timer {}", timer.id))
     }
@@ -215,13 +215,12 @@ impl<'a, H: Handler> Deciding<'a, H> {
                 );
                 self.bury(arrived);
             }
-            (Meaning::Event(arrival, event), Some(Admission::New | Admission::Redriven)) => {
-                let cause = self.cause(&self.view(at), arrival.id);
-                let decided = guarded(|| self.handler.decide(&cause, event, &self.rows));
+            (Meaning::Event(_, cause, event), Some(Admission::New | Admission::Redriven)) => {
+                let decided = guarded(|| self.handler.decide(cause, event, &self.rows));
                 if let Some(missed) = self.missed(decided.as_ref().ok())? {
                     return Ok(Some(missed));
                 }
-                self.conclude(at, &cause, decided)?;
+                self.conclude(at, cause, decided)?;
             }
         }
         Ok(None)
@@ -316,30 +315,5 @@ impl<'a, H: Handler> Deciding<'a, H> {
 
     fn view(&self, at: usize) -> Record<'a> {
         view(&self.batch.records[at].record, self.topology, self.lane)
-    }
-
-    fn cause(&self, record: &Record<'_>, id: uuid::Uuid) -> Cause {
-        let mut cause = self.bare_cause(id, record.timestamp);
-        for (name, value) in record.headers.raw() {
-            let to = match name {
-                b"traceparent" => &mut cause.traceparent,
-                b"ce_traceparent" => &mut cause.origin_traceparent,
-                _ => continue,
-            };
-            *to = value
-                .and_then(|value| std::str::from_utf8(value).ok())
-                .map(str::to_owned);
-        }
-        cause
-    }
-
-    fn bare_cause(&self, id: uuid::Uuid, time: i64) -> Cause {
-        Cause {
-            id,
-            time,
-            traceparent: None,
-            origin_traceparent: None,
-            group: Arc::clone(&self.topology.group),
-        }
     }
 }

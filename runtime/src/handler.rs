@@ -97,12 +97,16 @@ impl Cause {
     /// A cause outside the runtime: for tests of a handler.
     #[must_use]
     pub fn new(group: &str, id: Uuid, time: i64) -> Self {
+        Self::bare(id, time, &group.into())
+    }
+
+    pub(crate) fn bare(id: Uuid, time: i64, group: &std::sync::Arc<str>) -> Self {
         Self {
             id,
             time,
             traceparent: None,
             origin_traceparent: None,
-            group: group.into(),
+            group: std::sync::Arc::clone(group),
         }
     }
 

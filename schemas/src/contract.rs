@@ -70,7 +70,7 @@ contracts! {
 }
 
 fn order_key(id: &OrderId) -> Cow<'_, str> {
-    Cow::Owned(id.to_string())
+    Cow::Owned(id.text())
 }
 
 fn product_key(id: &ProductId) -> Cow<'_, str> {

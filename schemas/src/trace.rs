@@ -154,12 +154,19 @@ fn read(text: &str) -> Option<TraceParent> {
     })
 }
 
-/// Exactly `digits` lower-case hexadecimal digits.
+/// Exactly `digits` lower-case hexadecimal digits, at most 32.
 fn hex(text: &str, digits: usize) -> Option<u128> {
-    let lower_hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-    (text.len() == digits && text.bytes().all(lower_hex))
-        .then(|| u128::from_str_radix(text, 16).ok())
-        .flatten()
+    if text.len() != digits {
+        return None;
+    }
+    text.bytes().try_fold(0_u128, |number, digit| {
+        let value = match digit {
+            b'0'..=b'9' => digit - b'0',
+            b'a'..=b'f' => digit - b'a' + 10,
+            _ => return None,
+        };
+        Some(number << 4 | u128::from(value))
+    })
 }
 
 #[cfg(test)]

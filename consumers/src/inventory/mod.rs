@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use orderflow_domain::order::{Recognised, payload_digest, recognise};
+use orderflow_domain::order::{PayloadDigest, Recognised, payload_digest, recognise};
 use orderflow_domain::stock::{OrderRecord, Outcome, Stock, StockError, reserve};
 use orderflow_domain::{
     Event as Known, InventoryReserved, InventoryUnavailable, Meta, OrderPlaced, ProductId, Reservation, StockAdjusted,
@@ -35,12 +35,21 @@ pub struct Inventory {
 /// What inventory decides on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// An order wants its goods.
-    Placed(OrderPlaced),
+    /// An order wants its goods; the digest recognises it when it comes again.
+    Placed(OrderPlaced, PayloadDigest),
     /// Goods came in.
     Received(StockReceived),
     /// The count of a product was corrected.
     Adjusted(StockAdjusted),
+}
+
+impl Event {
+    /// An order, with what recognises it.
+    #[must_use]
+    pub fn placed(order: OrderPlaced) -> Self {
+        let digest = payload_digest(&order);
+        Self::Placed(order, digest)
+    }
 }
 
 impl Inventory {
@@ -65,11 +74,20 @@ impl Inventory {
         vec![Arc::clone(&self.writes)]
     }
 
-    fn place(&self, cause: &Cause, order: &OrderPlaced, rows: &Rows) -> Result<Decision, Refusal> {
-        let key = order.order_id.to_string();
+    fn place(
+        &self,
+        cause: &Cause,
+        (order, digest): (&OrderPlaced, PayloadDigest),
+        rows: &Rows,
+    ) -> Result<Decision, Refusal> {
+        let key = order.order_id.text();
         let remembered = rows.get(RESERVATION, &key).map(|record| record.digest);
-        match recognise(remembered, order) {
-            Recognised::New => Ok(self.hold(cause, order, rows, key)),
+        match recognise(remembered, digest) {
+            Recognised::New => {
+                let (mut decision, held) = self.hold(cause, order, rows);
+                decision.put(RESERVATION, key, OrderRecord { digest, held });
+                Ok(decision)
+            }
             Recognised::Repeated => Ok(Decision::repeat()),
             Recognised::Different => {
                 let detail = format!("order {key} was placed before with other contents");
@@ -78,19 +96,16 @@ impl Inventory {
         }
     }
 
-    fn hold(&self, cause: &Cause, order: &OrderPlaced, rows: &Rows, key: String) -> Decision {
+    /// Takes the goods or says what is missing; what is held comes back beside it.
+    fn hold(&self, cause: &Cause, order: &OrderPlaced, rows: &Rows) -> (Decision, Vec<Reservation>) {
         let meta = outgoing::meta(cause, 0, order.order_id, order.meta.event_id, SOURCE);
         let mut decision = Decision::new();
         let held = match reserve(&order.items, |product| rows.get(STOCK, product.as_str()).copied()) {
             Outcome::Reserved { reservations, stocks } => {
                 put_stocks(&mut decision, &reservations, stocks);
-                self.announce(
-                    &mut decision,
-                    cause,
-                    order,
-                    &reserved(meta, order, reservations.clone()),
-                );
-                reservations
+                let event = reserved(meta, order, reservations);
+                self.announce(&mut decision, cause, order, &event);
+                event.reservations
             }
             Outcome::Unavailable { lines } => {
                 let order_id = order.order_id;
@@ -103,9 +118,7 @@ impl Inventory {
                 Vec::new()
             }
         };
-        let digest = payload_digest(order);
-        decision.put(RESERVATION, key, OrderRecord { digest, held });
-        decision
+        (decision, held)
     }
 
     fn announce(&self, decision: &mut Decision, cause: &Cause, order: &OrderPlaced, event: &impl Contract) {
@@ -122,7 +135,7 @@ impl Handler for Inventory {
         let event = match event {
             Known::OrderPlaced(order) => {
                 incoming::check_order(&order)?;
-                Event::Placed(order)
+                Event::placed(order)
             }
             Known::StockReceived(received) => {
                 incoming::check_product(&received, &received.product_id)?;
@@ -142,8 +155,8 @@ impl Handler for Inventory {
 
     fn rows(&self, event: &Event, wanted: &mut Wanted<'_>) {
         match event {
-            Event::Placed(order) => {
-                wanted.row(RESERVATION, &order.order_id.to_string());
+            Event::Placed(order, _) => {
+                wanted.row(RESERVATION, &order.order_id.text());
                 for item in &order.items {
                     wanted.row(STOCK, item.product_id.as_str());
                 }
@@ -155,7 +168,7 @@ impl Handler for Inventory {
 
     fn decide(&self, cause: &Cause, event: &Event, rows: &Rows) -> Result<Decision, Refusal> {
         match event {
-            Event::Placed(order) => self.place(cause, order, rows),
+            Event::Placed(order, digest) => self.place(cause, (order, *digest), rows),
             Event::Received(event) => move_stock(cause, &event.product_id, rows, |stock| stock.receive(event)),
             Event::Adjusted(event) => move_stock(cause, &event.product_id, rows, |stock| stock.correct(event)),
         }

@@ -60,7 +60,7 @@ fn said(fact: &Fact) -> Known {
 fn an_order_in_stock_is_held_whole_and_said_so() {
     let placed = order(7, &[("b", 2), ("a", 3), ("b", 4)]);
     let rows = rows(&[("a", stock(3, 1)), ("b", stock(10, 0))]);
-    let decision = decide(&Event::Placed(placed.clone()), 7, &rows).expect("taken");
+    let decision = decide(&Event::placed(placed.clone()), 7, &rows).expect("taken");
     assert_eq!(decision.row(STOCK, "a"), Some(&stock(0, 4)));
     assert_eq!(decision.row(STOCK, "b"), Some(&stock(4, 6)));
     let reservations = vec![held("a", 3), held("b", 6)];
@@ -86,7 +86,7 @@ fn an_order_in_stock_is_held_whole_and_said_so() {
 #[test]
 fn a_fact_stands_in_its_topic_under_the_order_with_its_headers() {
     let rows = rows(&[("a", stock(3, 0))]);
-    let decision = decide(&Event::Placed(order(7, &[("a", 3)])), 7, &rows).expect("taken");
+    let decision = decide(&Event::placed(order(7, &[("a", 3)])), 7, &rows).expect("taken");
     let fact = &decision.facts()[0];
     assert_eq!(
         (&*fact.topic, fact.key.as_slice()),
@@ -110,7 +110,7 @@ fn a_trace_that_comes_with_the_order_goes_on() {
     cause.traceparent = Some(hop.to_owned());
     cause.origin_traceparent = Some(origin.to_owned());
     let rows = rows(&[("a", stock(3, 0))]);
-    let decision = inventory().decide(&cause, &Event::Placed(order(7, &[("a", 3)])), &rows);
+    let decision = inventory().decide(&cause, &Event::placed(order(7, &[("a", 3)])), &rows);
     let decision = decision.expect("taken");
     let headers = decision.facts()[0].headers.as_slice();
     let next = headers.get("traceparent").expect("a hop");
@@ -122,7 +122,7 @@ fn a_trace_that_comes_with_the_order_goes_on() {
 fn an_order_that_cannot_be_held_changes_no_stock_and_names_each_line() {
     let placed = order(7, &[("b", 11), ("a", 3), ("c", 1)]);
     let rows = rows(&[("a", stock(3, 0)), ("b", stock(10, 0))]).without(STOCK, "c");
-    let decision = decide(&Event::Placed(placed), 7, &rows).expect("taken");
+    let decision = decide(&Event::placed(placed), 7, &rows).expect("taken");
     for product in ["a", "b", "c"] {
         assert_eq!(decision.row(STOCK, product), None);
     }
@@ -159,14 +159,14 @@ fn an_order_that_comes_again_is_a_duplicate_and_another_under_its_id_is_refused(
         meta: order(8, &[]).meta,
         ..placed.clone()
     };
-    let decision = decide(&Event::Placed(again), 8, &rows).expect("a duplicate");
+    let decision = decide(&Event::placed(again), 8, &rows).expect("a duplicate");
     assert!(decision.is_repeat() && decision.facts().is_empty());
     assert_eq!(decision.row(STOCK, "a"), None);
     let other = OrderPlaced {
         payment_token: "tok_other".to_owned(),
         ..placed
     };
-    let refusal = decide(&Event::Placed(other), 9, &rows).expect_err("refused");
+    let refusal = decide(&Event::placed(other), 9, &rows).expect_err("refused");
     assert_eq!(
         (refusal.reason, refusal.event_id),
         (Reason::OrderExists, Some(event_id(9).0))
@@ -238,7 +238,7 @@ fn records_are_read_as_its_events() {
         received(8, "a", 1),
         adjusted(9, "a", (None, Some(4))),
     );
-    assert_eq!(decoded(&Stored::of(&placed)), (event_id(7).0, Event::Placed(placed)));
+    assert_eq!(decoded(&Stored::of(&placed)), (event_id(7).0, Event::placed(placed)));
     assert_eq!(decoded(&Stored::of(&came)), (event_id(8).0, Event::Received(came)));
     assert_eq!(decoded(&Stored::of(&set)), (event_id(9).0, Event::Adjusted(set)));
     let broken = Stored::of(&order(7, &[("a", 0)]));

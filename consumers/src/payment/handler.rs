@@ -59,7 +59,7 @@ impl Payment {
     }
 
     fn place(&self, cause: &Cause, order: &OrderPlaced, rows: &Rows) -> Result<Decision, Refusal> {
-        let key = order.order_id.to_string();
+        let key = order.order_id.text();
         let stepped = step(rows.get(PAYMENT, &key), Input::Placed(order));
         let trace = outgoing::trace(cause, order);
         match stepped.map_err(|error| refused(&error, &key).of(cause.id))? {
@@ -149,7 +149,7 @@ impl Handler for Payment {
 
     fn rows(&self, event: &Event, wanted: &mut Wanted<'_>) {
         let Event::Placed(order) = event;
-        wanted.row(PAYMENT, &order.order_id.to_string());
+        wanted.row(PAYMENT, &order.order_id.text());
     }
 
     fn decide(&self, cause: &Cause, event: &Event, rows: &Rows) -> Result<Decision, Refusal> {

@@ -68,12 +68,12 @@ pub enum Recognised {
     Different,
 }
 
-/// Compares an order with what is remembered under its id.
+/// Compares an order, by its digest, with what is remembered under its id.
 #[must_use]
-pub fn recognise(remembered: Option<PayloadDigest>, order: &OrderPlaced) -> Recognised {
+pub fn recognise(remembered: Option<PayloadDigest>, digest: PayloadDigest) -> Recognised {
     match remembered {
         None => Recognised::New,
-        Some(digest) if digest == payload_digest(order) => Recognised::Repeated,
+        Some(known) if known == digest => Recognised::Repeated,
         Some(_) => Recognised::Different,
     }
 }

@@ -54,7 +54,7 @@ fn product() -> impl Strategy<Value = &'static str> {
 
 fn events() -> impl Strategy<Value = Vec<(u64, Event)>> {
     let lines = prop::collection::vec((product(), 1..40_i64), 1..5);
-    let placed = (0..20_u64, lines).prop_map(|(n, lines)| (n, Event::Placed(order(n, &lines))));
+    let placed = (0..20_u64, lines).prop_map(|(n, lines)| (n, Event::placed(order(n, &lines))));
     let came = (product(), 0..100_i64).prop_map(|(product, n)| (0, Event::Received(received(0, product, n))));
     let change = (product(), -60..60_i64)
         .prop_map(|(product, delta)| (0, Event::Adjusted(adjusted(0, product, (Some(delta), None)))));

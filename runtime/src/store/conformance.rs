@@ -40,23 +40,34 @@ pub trait Ground: Sized {
     fn reopen(&mut self) -> impl Future<Output = ()>;
 }
 
-/// Makes each case a test on the given [`Ground`](crate::store::conformance::Ground).
+/// Makes each case a test on the given [`Ground`](crate::store::conformance::Ground), ignored for a reason where the
+/// database needs a server.
 #[macro_export]
 macro_rules! store_conformance {
-    ($ground:ty) => {
-        $crate::store_conformance_cases!(store_conformance, $ground);
+    ($ground:ty $(, ignore = $why:literal)?) => {
+        $crate::store_conformance_cases!(store_conformance, $ground $(, ignore = $why)?);
     };
-    ($ground:ty; $($theme:ident: $($case:ident),+;)+) => {
+    ($ground:ty; $($cases:tt)+) => {
+        $crate::store_conformance! { @tests $ground, []; $($cases)+ }
+    };
+    ($ground:ty, ignore = $why:literal; $($cases:tt)+) => {
+        $crate::store_conformance! { @tests $ground, [#[ignore = $why]]; $($cases)+ }
+    };
+    (@tests $ground:ty, $ignored:tt; $($theme:ident: $($case:ident),+;)+) => {
         $(mod $theme {
             use super::*;
             $(
-                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $case() {
-                    let ground = <$ground as $crate::store::conformance::Ground>::fresh().await;
-                    $crate::store::conformance::$theme::$case(ground).await;
-                }
+                $crate::store_conformance! { @test $ground, $ignored, $theme, $case }
             )+
         })+
+    };
+    (@test $ground:ty, [$(#[$ignored:meta])?], $theme:ident, $case:ident) => {
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        $(#[$ignored])?
+        async fn $case() {
+            let ground = <$ground as $crate::store::conformance::Ground>::fresh().await;
+            $crate::store::conformance::$theme::$case(ground).await;
+        }
     };
 }
 

@@ -9,6 +9,7 @@
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub mod postgres;
 pub mod sqlite;
 mod types;
 
@@ -19,6 +20,7 @@ use uuid::Uuid;
 
 use crate::rows::{RowKey, StoredRow};
 
+pub use self::sqlite::{EffectRecord, InboxCounts, InboxRow, LaneRow, StateRow, Summary};
 pub use self::types::{
     Admission, Answer, Arrival, Attempt, Claim, Counts, DeadRow, EffectRow, EffectState, Flood, Identity, Move,
     OutboxRow, Outcome, Owner, Progress, Retention, Start, TimerRow, TopicCount, Turn, Writes,

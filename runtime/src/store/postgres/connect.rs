@@ -1,0 +1,226 @@
+//! From an address to a session with every setting asserted.
+
+use std::time::Duration;
+
+use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::{Client, Config, NoTls};
+
+use super::address::{TlsMode, place, quoted};
+use super::failure::plain;
+use super::open_error::{OpenError, refusal};
+use super::tls::Tls;
+use super::{PostgresAddress, password};
+
+/// The oldest server this program is tested on.
+const OLDEST_SERVER: i64 = 150_000;
+
+/// How long one host has to let us in. Two hosts are tried within what a lane waits between tries.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// How soon a silent connection is asked whether it lives, how often, and how long what was sent may stay
+/// unacknowledged: a host that vanished is noticed within some ten seconds.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(5);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(2);
+const KEEPALIVE_RETRIES: u32 = 3;
+const USER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What a session of a service is set to, and what it must then say of itself. Milliseconds.
+///
+/// - `synchronous_commit`: a commit that is answered is on disk. Whatever the server's default is, it is not that default
+///   that the guarantees rest on.
+/// - An owner that sleeps inside a unit (a stopped process, a machine that is gone) loses its transaction after 10 s, as
+///   it loses its lanes; a claim waits longer than that for a lock, so it ends by the lock and not by its own limit; a
+///   statement longer still.
+/// - The statements find rows by their key and nothing else. Their plan must not be made from what a table looked like
+///   while it was empty, nor anew for each batch: generic, nested loops over an index.
+const SETTINGS: &[(&str, &str)] = &[
+    ("synchronous_commit", "on"),
+    ("default_transaction_isolation", "read committed"),
+    ("idle_in_transaction_session_timeout", "10s"),
+    ("lock_timeout", "15s"),
+    ("statement_timeout", "30s"),
+    ("plan_cache_mode", "force_generic_plan"),
+    ("enable_seqscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+    ("jit", "off"),
+    ("client_min_messages", "warning"),
+];
+
+/// What a session that only reads is set to: it scans whole tables, for as long as that takes.
+const READER_SETTINGS: &[(&str, &str)] = &[
+    ("default_transaction_isolation", "repeatable read"),
+    ("default_transaction_read_only", "on"),
+    ("lock_timeout", "15s"),
+    ("client_min_messages", "warning"),
+];
+
+/// What a session is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// A service's transactions.
+    Serve,
+    /// Reading what there is.
+    Read,
+}
+
+/// Connects to the first host that serves the purpose.
+///
+/// # Errors
+/// What the last host said that did not merely fail to answer; else what the last one said.
+pub(super) async fn connect(address: &PostgresAddress, purpose: Purpose) -> Result<Client, OpenError> {
+    let tls = Tls::new(address.tls, address.root_certificates.as_deref());
+    let location = address.location();
+    let tls = tls.map_err(|why| OpenError::Unfit { location, why })?;
+    let mut refused = None;
+    for (host, port) in &address.hosts {
+        match connect_to(address, (host, *port), &tls, purpose).await {
+            Ok(client) => return Ok(client),
+            // A host that is away says less than one that refuses us.
+            Err(error @ OpenError::Unavailable(_)) => refused = refused.or(Some(error)),
+            Err(error) => refused = Some(error),
+        }
+    }
+    Err(refused.unwrap_or_else(|| OpenError::Unavailable("no host is named".to_owned())))
+}
+
+async fn connect_to(
+    address: &PostgresAddress,
+    (host, port): (&Host, u16),
+    tls: &Tls,
+    purpose: Purpose,
+) -> Result<Client, OpenError> {
+    let location = format!("postgres://{}/{}", place(host, port), address.database);
+    let config = config(address, (host, port), &location)?;
+    let failed = |error: tokio_postgres::Error| refusal(&error, &location);
+    let client = match config.get_ssl_mode() {
+        SslMode::Disable => {
+            let (client, connection) = config.connect(NoTls).await.map_err(failed)?;
+            drive(connection);
+            client
+        }
+        _ => {
+            let (client, connection) = config.connect(tls.clone()).await.map_err(failed)?;
+            drive(connection);
+            client
+        }
+    };
+    check_server(&client, &location, purpose).await?;
+    set(&client, &location, &address.schema, purpose).await?;
+    Ok(client)
+}
+
+/// Runs a connection until its client is gone; its errors reach whoever waits for an answer.
+fn drive<S, T>(connection: tokio_postgres::Connection<S, T>)
+where
+    tokio_postgres::Connection<S, T>: Future<Output = Result<(), tokio_postgres::Error>> + Send + 'static,
+{
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(why = plain(&error), "a connection to the database ended");
+        }
+    });
+}
+
+fn config(address: &PostgresAddress, (host, port): (&Host, u16), location: &str) -> Result<Config, OpenError> {
+    let said = &address.config;
+    let mut config = Config::new();
+    config
+        .user(&*address.user)
+        .dbname(&*address.database)
+        .port(port)
+        .application_name(said.get_application_name().unwrap_or("orderflow"))
+        .connect_timeout(said.get_connect_timeout().copied().unwrap_or(CONNECT))
+        .tcp_user_timeout(said.get_tcp_user_timeout().copied().unwrap_or(USER_TIMEOUT))
+        .keepalives(said.get_keepalives())
+        .keepalives_idle(KEEPALIVE_IDLE)
+        .keepalives_interval(said.get_keepalives_interval().unwrap_or(KEEPALIVE_INTERVAL))
+        .keepalives_retries(said.get_keepalives_retries().unwrap_or(KEEPALIVE_RETRIES))
+        .ssl_mode(match address.tls {
+            TlsMode::Disable => SslMode::Disable,
+            TlsMode::Prefer => SslMode::Prefer,
+            _ => SslMode::Require,
+        });
+    match host {
+        Host::Tcp(name) => config.host(name),
+        // Nobody listens in on a socket of the machine itself, and its path is no name a certificate could bear.
+        #[cfg(unix)]
+        Host::Unix(path) => config.host_path(path).ssl_mode(SslMode::Disable),
+    };
+    if let Some(options) = said.get_options() {
+        config.options(options);
+    }
+    let password = password::of(address, host, port).map_err(|why| OpenError::Credentials {
+        location: location.to_owned(),
+        why,
+    })?;
+    if let Some(password) = password {
+        config.password(password.bytes());
+    }
+    Ok(config)
+}
+
+/// Whether the server is one that the guarantees can rest on.
+async fn check_server(client: &Client, location: &str, purpose: Purpose) -> Result<(), OpenError> {
+    const SQL: &str = "SELECT current_setting('server_version_num')::bigint, current_setting('server_version'), \
+        current_setting('server_encoding'), pg_is_in_recovery() OR current_setting('default_transaction_read_only') = 'on'";
+    let row = client
+        .query_one(SQL, &[])
+        .await
+        .map_err(|error| refusal(&error, location))?;
+    let (number, version, encoding, read_only): (i64, &str, &str, bool) =
+        (row.get(0), row.get(1), row.get(2), row.get(3));
+    let unfit = |why: String| OpenError::Unfit {
+        location: location.to_owned(),
+        why,
+    };
+    if number < OLDEST_SERVER {
+        return Err(unfit(format!(
+            "it is PostgreSQL {version}, and 15 is the oldest that will do"
+        )));
+    }
+    if encoding != "UTF8" {
+        return Err(unfit(format!(
+            "its encoding is {encoding}; create the database with ENCODING 'UTF8'"
+        )));
+    }
+    if read_only && purpose == Purpose::Serve {
+        return Err(OpenError::Unavailable(format!(
+            "{location} takes no writes: it is a standby or set to read only; give the primary, or all hosts separated by \
+             commas"
+        )));
+    }
+    Ok(())
+}
+
+/// Sets and reads back: a pooler in between could answer without doing.
+async fn set(client: &Client, location: &str, schema: &str, purpose: Purpose) -> Result<(), OpenError> {
+    let failed = |error: tokio_postgres::Error| refusal(&error, location);
+    let settings = match purpose {
+        Purpose::Serve => SETTINGS,
+        Purpose::Read => READER_SETTINGS,
+    };
+    let mut sql = format!("SET search_path = {}, pg_temp;", quoted(schema));
+    for (name, value) in settings {
+        sql.push_str(&format!("SET {name} = '{value}';"));
+    }
+    client.batch_execute(&sql).await.map_err(failed)?;
+    let names: Vec<_> = settings.iter().map(|(name, _)| *name).collect();
+    let held = client
+        .query(
+            "SELECT current_setting(name) FROM unnest($1::text[]) AS name",
+            &[&names],
+        )
+        .await
+        .map_err(failed)?;
+    for ((name, value), row) in settings.iter().zip(&held) {
+        let held: &str = row.get(0);
+        if held != *value {
+            return Err(OpenError::Unfit {
+                location: location.to_owned(),
+                why: format!("{name} is {held} though {value} was asked for"),
+            });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,152 @@
+//! What an error of PostgreSQL means to the caller: what he does next, and a sentence for a person.
+
+use std::error::Error as _;
+
+use tokio_postgres::Error;
+use tokio_postgres::error::SqlState;
+
+use crate::store::StoreError;
+
+/// What went wrong inside a unit, before it is put into words.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// The server, or the way to it, said no.
+    Sql(Error),
+    /// We said no.
+    Store(StoreError),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Sql(error)
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl Failure {
+    /// A contradiction between what the program says and what the database holds.
+    pub(super) fn halt(why: impl Into<String>) -> Self {
+        Self::Store(StoreError::Halt(why.into()))
+    }
+
+    /// In the words of the store.
+    pub(super) fn of(self, location: &str) -> StoreError {
+        match self {
+            Self::Store(error) => error,
+            Self::Sql(error) => meaning(&error, location),
+        }
+    }
+}
+
+/// What the caller of a statement does next.
+pub(super) fn meaning(error: &Error, location: &str) -> StoreError {
+    let why = sentence(error, location);
+    match error.code() {
+        Some(code) if is_refusal(code) => StoreError::Refused(plain(error)),
+        Some(code) if passes(code) => StoreError::Unavailable(why),
+        Some(_) => StoreError::Halt(why),
+        None if is_too_large(error) => StoreError::Refused(plain(error)),
+        None if is_unreadable(error) => StoreError::Halt(why),
+        None => StoreError::Unavailable(why),
+    }
+}
+
+/// Whether the session is of no further use: its connection is gone, or it leads to a server that takes no writes.
+pub(super) fn is_lost(error: &Error) -> bool {
+    match error.code() {
+        Some(code) => {
+            ["57", "58", "08"].contains(&class(code)) && *code != SqlState::QUERY_CANCELED
+                || [SqlState::READ_ONLY_SQL_TRANSACTION, SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT].contains(code)
+                // A plan made before the tables changed: a new session makes new ones.
+                || *code == SqlState::FEATURE_NOT_SUPPORTED
+        }
+        None => !is_too_large(error),
+    }
+}
+
+/// The two characters that say what kind of error a code is.
+fn class(code: &SqlState) -> &str {
+    code.code().get(..2).unwrap_or_default()
+}
+
+/// In the data: a NUL in a text, a key too long for its index, an id that is there already.
+fn is_refusal(code: &SqlState) -> bool {
+    ["22", "23", "54"].contains(&class(code))
+}
+
+/// What another try may not meet: a server that starts or ends, a lock, a deadlock, too many connections, a full disk,
+/// a standby.
+fn passes(code: &SqlState) -> bool {
+    ["08", "40", "53", "57", "58"].contains(&class(code))
+        || [
+            SqlState::LOCK_NOT_AVAILABLE,
+            SqlState::READ_ONLY_SQL_TRANSACTION,
+            SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
+            SqlState::FEATURE_NOT_SUPPORTED,
+        ]
+        .contains(code)
+}
+
+/// The client library tells these apart by their words only.
+fn is_too_large(error: &Error) -> bool {
+    let said = error.to_string();
+    said.starts_with("error serializing") || said.starts_with("error encoding")
+}
+
+fn is_unreadable(error: &Error) -> bool {
+    let said = error.to_string();
+    ["error deserializing", "invalid column", "query returned", "expected"]
+        .iter()
+        .any(|start| said.starts_with(start))
+}
+
+/// What was said, without where.
+pub(super) fn plain(error: &Error) -> String {
+    let Some(said) = error.as_db_error() else {
+        let mut said = error.to_string();
+        let mut cause = error.source();
+        while let Some(next) = cause {
+            said = format!("{said}: {next}");
+            cause = next.source();
+        }
+        return said;
+    };
+    let detail = said.detail().map(|detail| format!("; {detail}")).unwrap_or_default();
+    format!("{}{detail} (SQLSTATE {})", said.message(), said.code().code())
+}
+
+/// What happened, where, and what to do.
+pub(super) fn sentence(error: &Error, location: &str) -> String {
+    let said = plain(error);
+    let Some(code) = error.code() else {
+        return format!("{location} does not answer; check that the server runs and can be reached ({said})");
+    };
+    let what = match code.code() {
+        "53100" => "the server's disk is full; free some space there, the service goes on by itself",
+        "53300" => "the server has no connection left; raise its max_connections or lower --set database_connections",
+        "25006" => {
+            "the server takes no writes: it is a standby or set to read only; the service waits for one that does"
+        }
+        "40P01" | "40001" | "55P03" | "57014" => "another transaction was in the way; it is tried again",
+        "57P03" => "the server starts or stops; the service waits",
+        "42501" => "the user lacks a right; grant it, then start again",
+        "3D000" => "there is no such database; create it, or give another URL",
+        "42P01" | "42703" | "3F000" => "the tables are not there; were they dropped? restore a backup",
+        "28P01" | "28000" => "the server refuses the user or the password",
+        "26000" => {
+            "the server lost our statements; a pooler in transaction mode stands between, connect to the server itself"
+        }
+        _ => match class(code) {
+            "08" | "57" => "the server ended the connection; the service connects again",
+            "53" | "58" => "the server lacks a resource or failed; look at its log",
+            "XX" => "the database is damaged; keep a copy of it and restore a backup",
+            _ => return format!("{location}: {said}"),
+        },
+    };
+    format!("{location}: {what} ({said})")
+}

@@ -1,0 +1,190 @@
+//! PostgreSQL: a schema per group in one database, any number of processes, one transaction per lane.
+//!
+//! Where it is and who may come in is in `address`, `password`, `tls` and `connect`; the schema's versions in `migrate`;
+//! sessions in `session` and `pool`; a unit of work in `unit`, the statements of each table in `tables`.
+
+mod address;
+mod connect;
+mod failure;
+mod migrate;
+mod open_error;
+mod password;
+mod pool;
+mod redrive;
+mod session;
+mod tables;
+mod tls;
+mod unit;
+
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::future::try_join_all;
+
+pub use self::address::{InvalidAddress, PostgresAddress, masked};
+use self::failure::Failure;
+pub use self::open_error::OpenError;
+use self::pool::{Lease, Pool};
+use self::session::Session;
+use self::tables::{effects, inbox, lanes, meta, outbox, progress, timers};
+pub use self::unit::PostgresUnit;
+use crate::store::{
+    Claim, EffectRow, Identity, Lane, OutboxRow, Outcome, Owner, Retention, Sequence, Start, Store, StoreError,
+    TimerRow, TopicCount, Turn,
+};
+
+/// How a database is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PostgresOptions {
+    /// Connections of one process at most: so many units are under way at once. More than the server has cores for
+    /// brings nothing where lanes share rows, and a server has one hundred for everybody.
+    pub connections: NonZeroUsize,
+    /// Whether opening brings an older schema up to date, or makes a missing one.
+    pub migrate: bool,
+}
+
+impl Default for PostgresOptions {
+    fn default() -> Self {
+        Self {
+            connections: NonZeroUsize::new(8).unwrap_or(NonZeroUsize::MIN),
+            migrate: true,
+        }
+    }
+}
+
+/// A group's schema in a PostgreSQL database.
+#[derive(Debug, Clone)]
+pub struct PostgresStore {
+    pool: Arc<Pool>,
+    sweep: Arc<Mutex<inbox::Sweep>>,
+}
+
+impl PostgresStore {
+    /// Connects to the database and brings its schema up to date where the options say so.
+    ///
+    /// Call it within the tokio runtime that the store is used in.
+    ///
+    /// # Errors
+    /// [`OpenError`], each with what to do about it.
+    pub async fn open(address: PostgresAddress, options: PostgresOptions) -> Result<Self, OpenError> {
+        Ok(Self {
+            pool: Pool::open(address, options).await?,
+            sweep: Arc::default(),
+        })
+    }
+
+    /// Runs statements that each stand alone.
+    async fn run<T>(&self, work: impl AsyncFnOnce(&Session) -> Result<T, Failure>) -> Result<T, StoreError> {
+        let mut lease = self.pool.lease().await?;
+        let done = work(lease.session()?).await;
+        done.map_err(|failure| lease.judge(failure))
+    }
+}
+
+/// Runs a transaction of no lane's turn. What it does can be done again, so an unknown outcome is the same to the caller
+/// as none.
+async fn transact<T>(
+    mut lease: Lease,
+    work: impl AsyncFnOnce(&Session) -> Result<T, Failure>,
+) -> Result<T, StoreError> {
+    lease.enter_transaction();
+    let done = async {
+        let session = lease.session()?;
+        session.control("BEGIN").await?;
+        let done = work(session).await?;
+        session.control("COMMIT").await?;
+        Ok(done)
+    }
+    .await;
+    match done {
+        Ok(done) => {
+            lease.leave_transaction();
+            Ok(done)
+        }
+        Err(failure) => Err(lease.judge(failure)),
+    }
+}
+
+impl Store for PostgresStore {
+    type Unit = PostgresUnit;
+
+    async fn prepare(&self, group: &str, topics: &[TopicCount]) -> Result<Identity, StoreError> {
+        let location = self.pool.location().to_owned();
+        transact(self.pool.lease().await?, async |session| {
+            meta::belong_to(session, group).await?;
+            meta::count_partitions(session, topics).await?;
+            Ok(Identity {
+                instance: meta::read(session).await?.instance,
+                exclusive: false,
+                location,
+                fresh: meta::is_fresh(session).await?,
+            })
+        })
+        .await
+    }
+
+    async fn claim(&self, lanes: &[Lane]) -> Result<Vec<Claim>, StoreError> {
+        self.run(async |session| {
+            let claims = lanes.iter().map(|lane| claim(session, *lane));
+            try_join_all(claims).await
+        })
+        .await
+    }
+
+    async fn start_at(&self, owner: Owner, starts: &[Start]) -> Result<(), StoreError> {
+        self.run(async |session| progress::start(session, owner, starts).await)
+            .await
+    }
+
+    async fn begin(&self, at: Turn, published: Sequence) -> Result<PostgresUnit, StoreError> {
+        PostgresUnit::begin(self.pool.lease().await?, at, published).await
+    }
+
+    async fn resolve(&self, at: Turn) -> Result<Outcome, StoreError> {
+        self.run(async |session| lanes::resolve(session, at).await).await
+    }
+
+    async fn outbox(&self, lane: Lane, after: Sequence, limit: usize) -> Result<Vec<OutboxRow>, StoreError> {
+        self.run(async |session| outbox::after(session, lane, (after, limit)).await)
+            .await
+    }
+
+    async fn effects(&self, lane: Lane, limit: usize) -> Result<Vec<EffectRow>, StoreError> {
+        self.run(async |session| effects::open(session, lane, limit).await)
+            .await
+    }
+
+    async fn timers(&self, lane: Lane, limit: usize) -> Result<Vec<TimerRow>, StoreError> {
+        self.run(async |session| timers::of_lane(session, lane, limit).await)
+            .await
+    }
+
+    /// The horizon first, in a transaction of its own: a unit that finds a row gone must find the horizon raised.
+    async fn retain(&self, retention: Retention) -> Result<u64, StoreError> {
+        let most = usize::try_from(retention.limit).unwrap_or(usize::MAX);
+        let sweep = *self.sweep.lock().unwrap_or_else(PoisonError::into_inner);
+        let (events, next, facts) = self
+            .run(async |session| {
+                let horizon = meta::raise_horizon(session, retention.inbox_horizon).await?;
+                let (events, next) = inbox::forget(session, sweep, (horizon, most)).await?;
+                let facts = outbox::forget(session, retention.outbox_before, most).await?;
+                Ok((events, next, facts))
+            })
+            .await?;
+        *self.sweep.lock().unwrap_or_else(PoisonError::into_inner) = next;
+        Ok(events + facts)
+    }
+}
+
+/// The statement that claims stands alone, and its answer is the owner's word. What a former owner did before it is there
+/// to read after it.
+async fn claim(session: &Session, lane: Lane) -> Result<Claim, Failure> {
+    let row = lanes::claim(session, lane).await?;
+    Ok(Claim {
+        at: row.at,
+        next_sequence: row.next_sequence,
+        published: row.published,
+        progress: progress::of_lane(session, lane).await?,
+        flood: row.flood,
+    })
+}

@@ -1,0 +1,136 @@
+//! Why a database was not opened.
+
+use std::error::Error as _;
+
+use thiserror::Error;
+use tokio_postgres::Error;
+use tokio_rustls::rustls;
+
+use super::failure::{plain, sentence};
+use crate::store::StoreError;
+
+/// Why a database was not opened: what, where, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum OpenError {
+    /// Something that may pass: no server there, a standby, no connection left.
+    #[error("{0}")]
+    Unavailable(String),
+    /// The user or the password is wrong, or there is none.
+    #[error(
+        "{location} refuses the user or the password; put the password into PGPASSWORD, PGPASSFILE or ~/.pgpass ({why})"
+    )]
+    Credentials {
+        /// Where.
+        location: String,
+        /// What the server says.
+        why: String,
+    },
+    /// The server's certificate is not to be trusted.
+    #[error("{location} does not prove who it is; look at its certificate, sslmode and sslrootcert ({why})")]
+    Certificate {
+        /// Where.
+        location: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A right is missing.
+    #[error("{location}: the user lacks a right; {what} ({why})")]
+    Forbidden {
+        /// Where.
+        location: String,
+        /// What to grant.
+        what: String,
+        /// What the server says.
+        why: String,
+    },
+    /// The database or the schema is not there.
+    #[error("{location}: {what}")]
+    Missing {
+        /// Where.
+        location: String,
+        /// What is not there, and who makes it.
+        what: String,
+    },
+    /// The server cannot be used: too old, or set up in a way that would break a guarantee.
+    #[error("{location} cannot be used: {why}")]
+    Unfit {
+        /// Where.
+        location: String,
+        /// Why not.
+        why: String,
+    },
+    /// It was written by a newer version of this program.
+    #[error(
+        "{location} has schema version {found}, this program knows up to {known}; use the newer program that wrote it"
+    )]
+    NewerVersion {
+        /// Where.
+        location: String,
+        /// The schema's version.
+        found: i64,
+        /// The latest version this program knows.
+        known: i64,
+    },
+    /// It was written by an older version of this program and may not be brought up to date here.
+    #[error(
+        "{location} has schema version {found}, this program needs {known}; run orderflow db migrate, or start its service without database_migrate=false"
+    )]
+    OlderVersion {
+        /// Where.
+        location: String,
+        /// The schema's version.
+        found: i64,
+        /// The version this program needs.
+        known: i64,
+    },
+    /// The schema is another program's.
+    #[error("{location} is a schema of another program; nothing in it was changed. Give another one with ?schema=NAME")]
+    Foreign {
+        /// Where.
+        location: String,
+    },
+}
+
+impl From<OpenError> for StoreError {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Unavailable(why) => Self::Unavailable(why),
+            other => Self::Halt(other.to_string()),
+        }
+    }
+}
+
+/// Why the server, or the way to it, would not have us.
+pub(super) fn refusal(error: &Error, location: &str) -> OpenError {
+    let (location, why) = (location.to_owned(), plain(error));
+    match error.code().map(|code| code.code()) {
+        Some("28P01" | "28000") => OpenError::Credentials { location, why },
+        Some("3D000") => OpenError::Missing {
+            location,
+            what: "there is no such database; create it, or give another URL".to_owned(),
+        },
+        Some("42501") => OpenError::Forbidden {
+            location,
+            what: "its owner grants CONNECT on the database and USAGE on the schema".to_owned(),
+            why,
+        },
+        Some(_) => OpenError::Unavailable(sentence(error, &location)),
+        None if is_certificate(error) => OpenError::Certificate { location, why },
+        None if error.to_string().starts_with("invalid configuration")
+            || error.to_string().starts_with("authentication error") =>
+        {
+            OpenError::Credentials { location, why }
+        }
+        // A server without TLS does not get it by waiting.
+        None if why.contains("does not support TLS") => OpenError::Unfit { location, why },
+        None => OpenError::Unavailable(sentence(error, &location)),
+    }
+}
+
+fn is_certificate(error: &Error) -> bool {
+    let Some(cause) = error.source().and_then(|cause| cause.downcast_ref::<std::io::Error>()) else {
+        return false;
+    };
+    let inner = cause.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    matches!(inner, Some(rustls::Error::InvalidCertificate(_)))
+}

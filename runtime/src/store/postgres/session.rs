@@ -1,0 +1,93 @@
+//! A connection of a service, with every statement of the store prepared on it.
+
+use std::collections::HashMap;
+
+use futures_util::future::try_join_all;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Error, Row, Statement};
+
+use super::PostgresAddress;
+use super::connect::{self, Purpose};
+use super::failure::Failure;
+use super::migrate;
+use super::open_error::{OpenError, refusal};
+use super::tables;
+
+/// Values of a statement.
+pub(super) type Values<'a> = &'a [&'a (dyn ToSql + Sync)];
+
+/// A session that serves units.
+///
+/// Statements sent without waiting for one another go out in the order in which their futures are first polled, and the
+/// server runs them in that order: a pipeline is `tokio::try_join!` with `biased`, in the order written.
+pub(super) struct Session {
+    client: Client,
+    prepared: HashMap<&'static str, Statement>,
+}
+
+impl Session {
+    /// Connects, asserts, compares the schema and prepares everything, the statements in one round trip.
+    pub(super) async fn open(address: &PostgresAddress, migrate: bool) -> Result<Self, OpenError> {
+        let client = connect::connect(address, Purpose::Serve).await?;
+        migrate::prepare(&client, address, migrate).await?;
+        let statements = tables::STATEMENTS.iter().copied().flatten().copied();
+        let prepared = try_join_all(statements.map(|sql| prepare(&client, sql))).await;
+        let prepared = prepared.map_err(|error| refusal(&error, &address.location()))?;
+        Ok(Self {
+            client,
+            prepared: prepared.into_iter().collect(),
+        })
+    }
+
+    /// Whether the connection has ended.
+    pub(super) fn is_closed(&self) -> bool {
+        self.client.is_closed()
+    }
+
+    /// All rows.
+    pub(super) async fn query(&self, sql: &'static str, values: Values<'_>) -> Result<Vec<Row>, Failure> {
+        let statement = self.statement(sql).await?;
+        Ok(self.client.query(&statement, values).await?)
+    }
+
+    /// One row or none.
+    pub(super) async fn find(&self, sql: &'static str, values: Values<'_>) -> Result<Option<Row>, Failure> {
+        let statement = self.statement(sql).await?;
+        Ok(self.client.query_opt(&statement, values).await?)
+    }
+
+    /// The one row there always is.
+    pub(super) async fn row(&self, sql: &'static str, values: Values<'_>) -> Result<Row, Failure> {
+        let statement = self.statement(sql).await?;
+        Ok(self.client.query_one(&statement, values).await?)
+    }
+
+    /// How many rows were touched.
+    pub(super) async fn execute(&self, sql: &'static str, values: Values<'_>) -> Result<u64, Failure> {
+        let statement = self.statement(sql).await?;
+        Ok(self.client.execute(&statement, values).await?)
+    }
+
+    /// `BEGIN`, `COMMIT`, `ROLLBACK`.
+    pub(super) async fn control(&self, sql: &'static str) -> Result<(), Error> {
+        self.client.batch_execute(sql).await
+    }
+
+    /// Ready at once for every statement of [`tables::STATEMENTS`].
+    async fn statement(&self, sql: &'static str) -> Result<Statement, Error> {
+        match self.prepared.get(sql) {
+            Some(statement) => Ok(statement.clone()),
+            None => self.client.prepare(sql).await,
+        }
+    }
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").finish_non_exhaustive()
+    }
+}
+
+async fn prepare(client: &Client, sql: &'static str) -> Result<(&'static str, Statement), Error> {
+    Ok((sql, client.prepare(sql).await?))
+}

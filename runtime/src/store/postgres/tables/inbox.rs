@@ -1,0 +1,238 @@
+//! Which events were handled (rule 2).
+
+use std::collections::{HashMap, HashSet};
+
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use super::get;
+use crate::store::postgres::failure::Failure;
+use crate::store::postgres::redrive::{Redrive, Standing};
+use crate::store::postgres::session::Session;
+use crate::store::{Admission, Arrival, DeadRow, InboxRow, StoreError};
+
+const APPLIED: i16 = 0;
+const DEAD: i16 = 1;
+
+pub(in crate::store::postgres) const STATEMENTS: &[&str] = &[ENTER, HORIZON, FOUND, HELD, REVIVE, BURY, FORGET];
+
+/// One row back, whatever the batch: the ids that went in, or nothing where all of them did.
+const ENTER: &str = "WITH entered AS (INSERT INTO inbox (id, hash, event_time, handled_at, status) \
+        SELECT a.id, a.hash, a.event_time, $4, 0 FROM unnest($1::uuid[], $2::bytea[], $3::bigint[]) \
+            AS a (id, hash, event_time) \
+        ON CONFLICT (id) DO NOTHING RETURNING id) \
+    SELECT CASE WHEN count(*) < cardinality($1::uuid[]) THEN coalesce(array_agg(id), '{}') END FROM entered";
+
+const HORIZON: &str = "SELECT inbox_horizon FROM meta";
+
+const FOUND: &str = "SELECT id, hash, status FROM inbox WHERE id = ANY ($1)";
+
+const HELD: &str = "SELECT id, hash, status FROM inbox WHERE id = ANY ($1) ORDER BY id FOR UPDATE";
+
+const REVIVE: &str = "UPDATE inbox SET status = 0, handled_at = $2 WHERE id = ANY ($1) AND status = 1";
+
+/// A row of other bytes stays as it is.
+const BURY: &str = "INSERT INTO inbox AS i (id, hash, event_time, handled_at, status) \
+    SELECT d.id, d.hash, d.event_time, $4, 1 FROM unnest($1::uuid[], $2::bytea[], $3::bigint[]) \
+        AS d (id, hash, event_time) \
+    ON CONFLICT (id) DO UPDATE SET status = 1 WHERE i.hash = excluded.hash";
+
+/// Looks at so many rows in the order of ids and deletes some of the old ones among them. The conditions stand twice: a
+/// row that was buried meanwhile stays.
+const FORGET: &str = "WITH looked AS MATERIALIZED (SELECT id, status = 0 AND event_time < $2 AND handled_at < $2 AS old \
+        FROM inbox WHERE id > $1 ORDER BY id LIMIT $3), \
+    old AS MATERIALIZED (SELECT id FROM looked WHERE old ORDER BY id LIMIT $4), \
+    gone AS (DELETE FROM inbox AS i USING old WHERE i.id = old.id AND i.status = 0 AND i.event_time < $2 \
+        AND i.handled_at < $2 RETURNING i.id) \
+    SELECT (SELECT count(*) FROM gone), (SELECT count(*) FROM old), (SELECT count(*) FROM looked), \
+        (SELECT id FROM old ORDER BY id DESC LIMIT 1), (SELECT id FROM looked ORDER BY id DESC LIMIT 1)";
+
+/// Every row, in the order of ids.
+pub(in crate::store::postgres) const EACH: &str = "SELECT id, hash, status FROM inbox ORDER BY id";
+
+/// How many rows are applied, and how many dead.
+pub(in crate::store::postgres) const COUNTS: &str =
+    "SELECT count(*) FILTER (WHERE status = 0), count(*) FILTER (WHERE status = 1) FROM inbox";
+
+/// Rows looked at for each row that may go: ids in time order have the oldest first, others are mixed with the new.
+const LOOKED_AT_PER_ROW: usize = 10;
+
+/// Lets events in and says in the order given what the inbox says of each. Those that come for the first time go in one
+/// statement; those that come back follow.
+pub(in crate::store::postgres) async fn admit(
+    session: &Session,
+    arrivals: &[Arrival],
+    now: i64,
+) -> Result<Vec<Admission>, Failure> {
+    let (fresh, redriven): (Vec<_>, Vec<_>) = arrivals.iter().partition(|arrival| arrival.redriven.is_none());
+    let mut fresh = admit_new(session, &fresh, now).await?.into_iter();
+    let mut redriven = readmit(session, &redriven, now).await?.into_iter();
+    let said = arrivals.iter().map(|arrival| match arrival.redriven {
+        None => fresh.next(),
+        Some(_) => redriven.next(),
+    });
+    // As many as there were arrivals, by construction.
+    Ok(said.map(|said| said.unwrap_or(Admission::Duplicate)).collect())
+}
+
+async fn admit_new(session: &Session, arrivals: &[&Arrival], now: i64) -> Result<Vec<Admission>, Failure> {
+    if arrivals.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut first: Vec<&Arrival> = arrivals.to_vec();
+    // In the order of ids, which is that of locks. Stable: of two arrivals with one id the first is the one that is new.
+    first.sort_by_key(|arrival| arrival.id);
+    first.dedup_by_key(|arrival| arrival.id);
+    let (entered, horizon) = tokio::try_join!(biased; enter(session, &first, now), horizon(session))?;
+    let seen: Vec<Uuid> = match &entered {
+        None => Vec::new(),
+        Some(entered) => first
+            .iter()
+            .map(|arrival| arrival.id)
+            .filter(|id| !entered.contains(id))
+            .collect(),
+    };
+    let standing = standing(session, FOUND, &seen).await?;
+    if standing.len() < seen.len() {
+        // Forgotten between two statements: what was there is not there any more, and the next try says so.
+        return Err(StoreError::Stale {
+            entity: "inbox".to_owned(),
+        }
+        .into());
+    }
+    let mut hashes: HashMap<Uuid, [u8; 16]> = standing.iter().map(|(id, standing)| (*id, standing.hash)).collect();
+    let mut judge = |arrival: &&Arrival| match hashes.get(&arrival.id) {
+        Some(hash) if *hash == arrival.hash => Admission::Duplicate,
+        Some(_) => Admission::Conflict,
+        None => {
+            hashes.insert(arrival.id, arrival.hash);
+            if arrival.event_time < horizon {
+                Admission::TooOld
+            } else {
+                Admission::New
+            }
+        }
+    };
+    Ok(arrivals.iter().map(&mut judge).collect())
+}
+
+/// The ids that went in; `None` says all.
+async fn enter(session: &Session, arrivals: &[&Arrival], now: i64) -> Result<Option<HashSet<Uuid>>, Failure> {
+    let ids: Vec<Uuid> = arrivals.iter().map(|arrival| arrival.id).collect();
+    let hashes: Vec<&[u8]> = arrivals.iter().map(|arrival| &arrival.hash[..]).collect();
+    let times: Vec<i64> = arrivals.iter().map(|arrival| arrival.event_time).collect();
+    let row = session.row(ENTER, &[&ids, &hashes, &times, &now]).await?;
+    let entered: Option<Vec<Uuid>> = get(&row, 0)?;
+    Ok(entered.map(|entered| entered.into_iter().collect()))
+}
+
+/// Read after the ids went in: whoever forgets raises it first, so an id whose row is gone meets the raised one.
+async fn horizon(session: &Session) -> Result<i64, Failure> {
+    get(&session.row(HORIZON, &[]).await?, 0)
+}
+
+/// Events that come back: all rows they are about are locked, judged one after the other, and written.
+async fn readmit(session: &Session, arrivals: &[&Arrival], now: i64) -> Result<Vec<Admission>, Failure> {
+    if arrivals.is_empty() {
+        return Ok(Vec::new());
+    }
+    let asked = arrivals
+        .iter()
+        .flat_map(|arrival| [Some(arrival.id), arrival.redriven])
+        .flatten();
+    let asked: HashSet<Uuid> = asked.collect();
+    let asked: Vec<Uuid> = asked.into_iter().collect();
+    let mut redrive = Redrive::new(standing(session, HELD, &asked).await?);
+    let admissions = arrivals.iter().map(|arrival| redrive.judge(arrival)).collect();
+    if !redrive.revived.is_empty() {
+        session.execute(REVIVE, &[&redrive.revived, &now]).await?;
+    }
+    let entered: Vec<&Arrival> = redrive.entered.iter().collect();
+    if !entered.is_empty() && enter(session, &entered, now).await?.is_some() {
+        return Err(StoreError::Stale {
+            entity: "inbox".to_owned(),
+        }
+        .into());
+    }
+    Ok(admissions)
+}
+
+async fn standing(session: &Session, sql: &'static str, ids: &[Uuid]) -> Result<HashMap<Uuid, Standing>, Failure> {
+    let mut found = HashMap::new();
+    if ids.is_empty() {
+        return Ok(found);
+    }
+    for row in session.query(sql, &[&ids]).await? {
+        let InboxRow { id, hash, dead } = read(&row)?;
+        found.insert(id, Standing { hash, dead });
+    }
+    Ok(found)
+}
+
+/// Marks events as dead.
+pub(in crate::store::postgres) async fn bury(session: &Session, dead: &[DeadRow], now: i64) -> Result<(), Failure> {
+    if dead.is_empty() {
+        return Ok(());
+    }
+    let mut rows: Vec<&DeadRow> = dead.iter().collect();
+    rows.sort_by_key(|row| row.id);
+    let mut again = Vec::new();
+    // One statement touches a row once; what stands twice is said again.
+    rows.dedup_by(|later, first| {
+        later.id == first.id && {
+            again.push(**later);
+            true
+        }
+    });
+    let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
+    let hashes: Vec<&[u8]> = rows.iter().map(|row| &row.hash[..]).collect();
+    let times: Vec<i64> = rows.iter().map(|row| row.event_time).collect();
+    session.execute(BURY, &[&ids, &hashes, &times, &now]).await?;
+    Box::pin(bury(session, &again, now)).await
+}
+
+/// Where [`forget`] goes on looking.
+#[derive(Debug, Clone, Copy, Default)]
+pub(in crate::store::postgres) struct Sweep {
+    last: Option<Uuid>,
+}
+
+/// Deletes applied rows whose event time and handling lie before the horizon, at most `most` of them; says how many, and
+/// where to go on.
+///
+/// An index by age would cost every event; looking through the table bit by bit, from where the last call ended, costs
+/// nobody anything.
+pub(in crate::store::postgres) async fn forget(
+    session: &Session,
+    sweep: Sweep,
+    (horizon, most): (i64, usize),
+) -> Result<(u64, Sweep), Failure> {
+    let from = sweep.last.unwrap_or(Uuid::nil());
+    let looking = super::limit(most.saturating_mul(LOOKED_AT_PER_ROW));
+    let row = session
+        .row(FORGET, &[&from, &horizon, &looking, &super::limit(most)])
+        .await?;
+    let (old, looked): (i64, i64) = (get(&row, 1)?, get(&row, 2)?);
+    let (last_old, last_looked): (Option<Uuid>, Option<Uuid>) = (get(&row, 3)?, get(&row, 4)?);
+    let last = if old >= super::limit(most) {
+        last_old
+    } else if looked >= looking {
+        last_looked
+    } else {
+        None
+    };
+    Ok((super::counted(&row, 0)?, Sweep { last }))
+}
+
+pub(in crate::store::postgres) fn read(row: &Row) -> Result<InboxRow, Failure> {
+    let hash: &[u8] = get(row, 1)?;
+    let status: i16 = get(row, 2)?;
+    if status != APPLIED && status != DEAD {
+        return Err(super::unreadable(row, 2, format!("unknown status {status}")));
+    }
+    Ok(InboxRow {
+        id: get(row, 0)?,
+        hash: hash.try_into().map_err(|error| super::unreadable(row, 1, error))?,
+        dead: status == DEAD,
+    })
+}

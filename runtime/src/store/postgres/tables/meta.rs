@@ -1,0 +1,95 @@
+//! What the database is: whose, which, and since when. Asked for rarely, so prepared when asked for.
+
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use super::get;
+use crate::store::postgres::failure::Failure;
+use crate::store::postgres::session::Session;
+use crate::store::{StoreError, Summary, TopicCount};
+
+/// The one row.
+pub(in crate::store::postgres) const ONE: &str = "SELECT instance, group_name, created_at, inbox_horizon FROM meta";
+
+/// The recorded partition counts.
+pub(in crate::store::postgres) const TOPICS: &str = "SELECT topic, partition_count FROM topics ORDER BY topic";
+
+/// Whose database it is: its group and its identity.
+pub(in crate::store::postgres) fn summary(row: &Row) -> Result<Summary, Failure> {
+    let horizon: i64 = get(row, 3)?;
+    Ok(Summary {
+        group: get(row, 1)?,
+        instance: get::<Uuid>(row, 0)?.to_string(),
+        created_at: get(row, 2)?,
+        inbox_horizon: Some(horizon).filter(|horizon| *horizon > i64::MIN),
+    })
+}
+
+pub(in crate::store::postgres) async fn read(session: &Session) -> Result<Summary, Failure> {
+    summary(&session.row(ONE, &[]).await?)
+}
+
+/// Makes the database the group's unless it is another's.
+pub(in crate::store::postgres) async fn belong_to(session: &Session, group: &str) -> Result<(), Failure> {
+    let sql = "UPDATE meta SET group_name = $1 WHERE group_name IS NULL";
+    session.execute(sql, &[&group]).await?;
+    match read(session).await?.group {
+        Some(held) if held == group => Ok(()),
+        held => Err(Failure::halt(format!(
+            "the schema belongs to group {:?}, not to {group:?}; each group has a schema of its own: give another one with \
+             ?schema=NAME",
+            held.unwrap_or_default()
+        ))),
+    }
+}
+
+/// Records partition counts, and compares those that were recorded before.
+pub(in crate::store::postgres) async fn count_partitions(
+    session: &Session,
+    counts: &[TopicCount],
+) -> Result<(), Failure> {
+    const RECORD: &str = "INSERT INTO topics (topic, partition_count) \
+        SELECT * FROM unnest($1::text[], $2::integer[]) AS t (topic, partitions) ORDER BY topic COLLATE \"C\" \
+        ON CONFLICT (topic) DO NOTHING";
+    let names: Vec<&str> = counts.iter().map(|count| &*count.topic).collect();
+    let partitions: Vec<i32> = counts.iter().map(|count| count.partitions).collect();
+    session.execute(RECORD, &[&names, &partitions]).await?;
+    let recorded = session.query(TOPICS, &[]).await?;
+    let recorded: Vec<TopicCount> = recorded.iter().map(topic).collect::<Result<_, _>>()?;
+    for count in counts {
+        let held = recorded
+            .iter()
+            .find(|held| held.topic == count.topic)
+            .map(|held| held.partitions);
+        if held != Some(count.partitions) {
+            return Err(StoreError::Halt(format!(
+                "topic {} has {} partitions, and the database was filled when it had {}: a key's records would be on two \
+                 partitions; stop producing, read and publish to the end, then migrate",
+                count.topic,
+                count.partitions,
+                held.unwrap_or_default()
+            ))
+            .into());
+        }
+    }
+    Ok(())
+}
+
+pub(in crate::store::postgres) fn topic(row: &Row) -> Result<TopicCount, Failure> {
+    Ok(TopicCount {
+        topic: get::<&str>(row, 0)?.into(),
+        partitions: get(row, 1)?,
+    })
+}
+
+/// Whether no unit was ever committed.
+pub(in crate::store::postgres) async fn is_fresh(session: &Session) -> Result<bool, Failure> {
+    let sql = "SELECT NOT EXISTS (SELECT 1 FROM lanes WHERE turn > 0)";
+    get(&session.row(sql, &[]).await?, 0)
+}
+
+/// The horizon only ever rises.
+pub(in crate::store::postgres) async fn raise_horizon(session: &Session, horizon: i64) -> Result<i64, Failure> {
+    let sql = "UPDATE meta SET inbox_horizon = greatest(inbox_horizon, $1) RETURNING inbox_horizon";
+    get(&session.row(sql, &[&horizon]).await?, 0)
+}

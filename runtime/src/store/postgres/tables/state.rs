@@ -1,0 +1,133 @@
+//! The rows of the service.
+
+use std::collections::HashMap;
+
+use super::get;
+use crate::rows::{Rank, RowKey, StoredRow, Version};
+use crate::store::StoreError;
+use crate::store::postgres::failure::Failure;
+use crate::store::postgres::session::Session;
+
+pub(in crate::store::postgres) const STATEMENTS: &[&str] = &[LOAD, INSERT, UPDATE];
+
+/// Locks in the order of keys: the rows are sorted before they are locked.
+const LOAD: &str = "SELECT key, version, body FROM state WHERE entity = $1 AND key = ANY ($2) \
+    ORDER BY key COLLATE \"C\" FOR UPDATE";
+
+/// In the order given, which is that of locks: an insert waits for another's insert of the same key.
+const INSERT: &str = "INSERT INTO state (entity, key, version, body) \
+    SELECT $1, w.key, 1, w.body FROM unnest($2::text[], $3::text[]) AS w (key, body) ON CONFLICT (entity, key) DO NOTHING";
+
+const UPDATE: &str = "UPDATE state AS s SET version = s.version + 1, body = w.body \
+    FROM unnest($2::text[], $3::bigint[], $4::text[]) AS w (key, version, body) \
+    WHERE s.entity = $1 AND s.key = w.key AND s.version = w.version";
+
+/// One row: version and body.
+pub(in crate::store::postgres) const ONE: &str = "SELECT version, body FROM state WHERE entity = $1 AND key = $2";
+
+/// Every row of an entity in the order of keys: key, version, body.
+pub(in crate::store::postgres) const EACH: &str =
+    "SELECT key, version, body FROM state WHERE entity = $1 ORDER BY key COLLATE \"C\"";
+
+/// Locks and loads the rows of one entity: by key, its version and body.
+pub(in crate::store::postgres) async fn load(
+    session: &Session,
+    entity: Rank,
+    keys: &[&str],
+) -> Result<HashMap<String, (Version, Vec<u8>)>, Failure> {
+    let rows = session.query(LOAD, &[&entity.name, &keys]).await?;
+    let mut loaded = HashMap::with_capacity(rows.len());
+    for row in &rows {
+        let body: &str = get(row, 2)?;
+        loaded.insert(get(row, 0)?, (get(row, 1)?, body.as_bytes().to_vec()));
+    }
+    Ok(loaded)
+}
+
+/// The keys of each entity, entities in the order of locks.
+pub(in crate::store::postgres) fn by_entity(keys: &[RowKey]) -> Vec<(Rank, Vec<&str>)> {
+    let mut sorted: Vec<&RowKey> = keys.iter().collect();
+    sorted.sort_unstable();
+    sorted.dedup();
+    let groups = sorted.chunk_by(|a, b| a.entity == b.entity);
+    groups
+        .map(|group| (group[0].entity, group.iter().map(|key| &*key.key).collect()))
+        .collect()
+}
+
+/// Rows of one entity, those to insert apart from those to update.
+#[derive(Debug)]
+pub(in crate::store::postgres) struct Changed<'a> {
+    entity: &'static str,
+    inserted: (Vec<&'a str>, Vec<&'a str>),
+    updated: (Vec<&'a str>, Vec<Version>, Vec<&'a str>),
+}
+
+/// Takes rows apart by entity, in the order given.
+pub(in crate::store::postgres) fn changed(rows: &[StoredRow]) -> Result<Vec<Changed<'_>>, Failure> {
+    rows.chunk_by(|a, b| a.key.entity == b.key.entity)
+        .map(Changed::of)
+        .collect()
+}
+
+impl<'a> Changed<'a> {
+    fn of(rows: &'a [StoredRow]) -> Result<Self, Failure> {
+        let mut changed = Self {
+            entity: rows[0].key.entity.name,
+            inserted: Default::default(),
+            updated: Default::default(),
+        };
+        for row in rows {
+            let (key, body) = (&*row.key.key, json(row)?);
+            if row.version == 0 {
+                changed.inserted.0.push(key);
+                changed.inserted.1.push(body);
+            } else {
+                changed.updated.0.push(key);
+                changed.updated.1.push(row.version);
+                changed.updated.2.push(body);
+            }
+        }
+        Ok(changed)
+    }
+
+    /// Writes the new rows, each if there is none of its key.
+    pub(in crate::store::postgres) async fn insert(&self, session: &Session) -> Result<(), Failure> {
+        let (keys, bodies) = &self.inserted;
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let written = session.execute(INSERT, &[&self.entity, keys, bodies]).await?;
+        self.all(written, keys.len())
+    }
+
+    /// Writes the others, each if it is still at the version it was loaded at.
+    pub(in crate::store::postgres) async fn update(&self, session: &Session) -> Result<(), Failure> {
+        let (keys, versions, bodies) = &self.updated;
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let written = session.execute(UPDATE, &[&self.entity, keys, versions, bodies]).await?;
+        self.all(written, keys.len())
+    }
+
+    fn all(&self, written: u64, asked: usize) -> Result<(), Failure> {
+        if written == asked as u64 {
+            return Ok(());
+        }
+        let entity = self.entity.to_owned();
+        Err(StoreError::Stale { entity }.into())
+    }
+}
+
+/// A body as the text that it is.
+fn json(row: &StoredRow) -> Result<&str, Failure> {
+    match row.body.as_deref().map(std::str::from_utf8) {
+        Some(Ok(text)) => Ok(text),
+        _ => Err(StoreError::Refused(format!(
+            "row {} {:?} has no body, or one that is not text",
+            row.key.entity.name, row.key.key
+        ))
+        .into()),
+    }
+}

@@ -9,6 +9,7 @@
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod database;
 pub mod postgres;
 pub mod sqlite;
 mod types;
@@ -20,6 +21,7 @@ use uuid::Uuid;
 
 use crate::rows::{RowKey, StoredRow};
 
+pub use self::database::{Database, OpenError, Reader};
 pub use self::sqlite::{EffectRecord, InboxCounts, InboxRow, LaneRow, StateRow, Summary};
 pub use self::types::{
     Admission, Answer, Arrival, Attempt, Claim, Counts, DeadRow, EffectRow, EffectState, Flood, Identity, Move,

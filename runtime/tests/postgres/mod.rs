@@ -45,7 +45,9 @@ impl Drop for Schema {
                     .await
                     .map_err(std::io::Error::other)?;
                 let connection = tokio::spawn(connection);
-                let dropped = client.batch_execute(&format!("DROP SCHEMA IF EXISTS {name} CASCADE")).await;
+                let dropped = client
+                    .batch_execute(&format!("DROP SCHEMA IF EXISTS {name} CASCADE"))
+                    .await;
                 drop(client);
                 let _ended = connection.await;
                 dropped.map_err(std::io::Error::other)

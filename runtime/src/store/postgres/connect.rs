@@ -17,6 +17,9 @@ const OLDEST_SERVER: i64 = 150_000;
 /// How long one host has to let us in. Two hosts are tried within what a lane waits between tries.
 const CONNECT: Duration = Duration::from_secs(5);
 
+/// How long all of it may take: TLS, the password and the settings too.
+const ENTER: Duration = Duration::from_secs(15);
+
 /// How soon a silent connection is asked whether it lives, how often, and how long what was sent may stay
 /// unacknowledged: a host that vanished is noticed within some ten seconds.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(5);
@@ -71,10 +74,15 @@ pub(super) enum Purpose {
 pub(super) async fn connect(address: &PostgresAddress, purpose: Purpose) -> Result<Client, OpenError> {
     let tls = Tls::new(address.tls, address.root_certificates.as_deref());
     let location = address.location();
-    let tls = tls.map_err(|why| OpenError::Unfit { location, why })?;
+    let tls = tls.map_err(|why| OpenError::Unfit {
+        location: location.clone(),
+        why,
+    })?;
     let mut refused = None;
     for (host, port) in &address.hosts {
-        match connect_to(address, (host, *port), &tls, purpose).await {
+        let connecting = tokio::time::timeout(ENTER, connect_to(address, (host, *port), &tls, purpose));
+        let silent = |_| OpenError::Unavailable(format!("{location} let nobody in within {} s", ENTER.as_secs()));
+        match connecting.await.map_err(silent).flatten() {
             Ok(client) => return Ok(client),
             // A host that is away says less than one that refuses us.
             Err(error @ OpenError::Unavailable(_)) => refused = refused.or(Some(error)),

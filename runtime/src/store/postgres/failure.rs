@@ -1,6 +1,7 @@
 //! What an error of PostgreSQL means to the caller: what he does next, and a sentence for a person.
 
 use std::error::Error as _;
+use std::time::Duration;
 
 use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
@@ -12,6 +13,8 @@ use crate::store::StoreError;
 pub(super) enum Failure {
     /// The server, or the way to it, said no.
     Sql(Error),
+    /// The server, or the way to it, said nothing for so long.
+    Silence(Duration),
     /// We said no.
     Store(StoreError),
 }
@@ -39,12 +42,34 @@ impl Failure {
         match self {
             Self::Store(error) => error,
             Self::Sql(error) => meaning(&error, location),
+            Self::Silence(_) => StoreError::Unavailable(self.sentence(location)),
+        }
+    }
+
+    /// What happened, where, and what to do.
+    pub(super) fn sentence(&self, location: &str) -> String {
+        match self {
+            Self::Sql(error) => sentence(error, location),
+            Self::Silence(time) => format!(
+                "{location} says nothing for {} s; check that the server runs and can be reached",
+                time.as_secs()
+            ),
+            Self::Store(error) => error.to_string(),
+        }
+    }
+
+    /// Whether the session is of no further use.
+    pub(super) fn is_loss(&self) -> bool {
+        match self {
+            Self::Sql(error) => is_lost(error),
+            Self::Silence(_) => true,
+            Self::Store(_) => false,
         }
     }
 }
 
 /// What the caller of a statement does next.
-pub(super) fn meaning(error: &Error, location: &str) -> StoreError {
+fn meaning(error: &Error, location: &str) -> StoreError {
     let why = sentence(error, location);
     match error.code() {
         Some(code) if is_refusal(code) => StoreError::Refused(plain(error)),
@@ -57,7 +82,7 @@ pub(super) fn meaning(error: &Error, location: &str) -> StoreError {
 }
 
 /// Whether the session is of no further use: its connection is gone, or it leads to a server that takes no writes.
-pub(super) fn is_lost(error: &Error) -> bool {
+fn is_lost(error: &Error) -> bool {
     match error.code() {
         Some(code) => {
             ["57", "58", "08"].contains(&class(code)) && *code != SqlState::QUERY_CANCELED

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::failure::{Failure, is_lost};
+use super::failure::Failure;
 use super::session::Session;
 use super::{OpenError, PostgresAddress, PostgresOptions};
 use crate::store::StoreError;
@@ -113,9 +113,7 @@ impl Lease {
 
     /// The error in the words of the store; the session is given up where the error says so.
     pub(super) fn judge(&mut self, failure: Failure) -> StoreError {
-        if let Failure::Sql(error) = &failure
-            && is_lost(error)
-        {
+        if failure.is_loss() {
             self.lose();
             self.pool.forget_all();
         }

@@ -1,6 +1,7 @@
 //! A connection of a service, with every statement of the store prepared on it.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use tokio_postgres::types::ToSql;
@@ -12,6 +13,10 @@ use super::failure::Failure;
 use super::migrate;
 use super::open_error::{OpenError, refusal};
 use super::tables;
+
+/// How long the server has to answer: longer than it lets any statement run, so that it is the server that ends one, and
+/// this only the end of a server that says nothing.
+const ANSWER: Duration = Duration::from_secs(40);
 
 /// Values of a statement.
 pub(super) type Values<'a> = &'a [&'a (dyn ToSql + Sync)];
@@ -47,30 +52,30 @@ impl Session {
     /// All rows.
     pub(super) async fn query(&self, sql: &'static str, values: Values<'_>) -> Result<Vec<Row>, Failure> {
         let statement = self.statement(sql).await?;
-        Ok(self.client.query(&statement, values).await?)
+        in_time(self.client.query(&statement, values)).await
     }
 
     /// One row or none.
     pub(super) async fn find(&self, sql: &'static str, values: Values<'_>) -> Result<Option<Row>, Failure> {
         let statement = self.statement(sql).await?;
-        Ok(self.client.query_opt(&statement, values).await?)
+        in_time(self.client.query_opt(&statement, values)).await
     }
 
     /// The one row there always is.
     pub(super) async fn row(&self, sql: &'static str, values: Values<'_>) -> Result<Row, Failure> {
         let statement = self.statement(sql).await?;
-        Ok(self.client.query_one(&statement, values).await?)
+        in_time(self.client.query_one(&statement, values)).await
     }
 
     /// How many rows were touched.
     pub(super) async fn execute(&self, sql: &'static str, values: Values<'_>) -> Result<u64, Failure> {
         let statement = self.statement(sql).await?;
-        Ok(self.client.execute(&statement, values).await?)
+        in_time(self.client.execute(&statement, values)).await
     }
 
     /// `BEGIN`, `COMMIT`, `ROLLBACK`.
-    pub(super) async fn control(&self, sql: &'static str) -> Result<(), Error> {
-        self.client.batch_execute(sql).await
+    pub(super) async fn control(&self, sql: &'static str) -> Result<(), Failure> {
+        in_time(self.client.batch_execute(sql)).await
     }
 
     /// Ready at once for every statement of [`tables::STATEMENTS`].
@@ -85,6 +90,14 @@ impl Session {
 impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Session").finish_non_exhaustive()
+    }
+}
+
+/// A server that is there and says nothing must not hold a lane for ever.
+async fn in_time<T>(answer: impl Future<Output = Result<T, Error>>) -> Result<T, Failure> {
+    match tokio::time::timeout(ANSWER, answer).await {
+        Ok(answered) => Ok(answered?),
+        Err(_) => Err(Failure::Silence(ANSWER)),
     }
 }
 

@@ -124,8 +124,7 @@ impl PostgresUnit {
 
 async fn begin(lease: &Lease, at: Turn, published: Sequence) -> Result<lanes::Begun, Failure> {
     let session = lease.session()?;
-    let open = async { session.control("BEGIN").await.map_err(Failure::from) };
-    let ((), begun) = try_join!(biased; open, lanes::begin(session, at, published))?;
+    let ((), begun) = try_join!(biased; session.control("BEGIN"), lanes::begin(session, at, published))?;
     Ok(begun)
 }
 
@@ -171,8 +170,8 @@ impl Unit for PostgresUnit {
     async fn commit(mut self) -> Result<(), StoreError> {
         crash_point!("commit.before");
         let committed = self.session()?.control("COMMIT").await;
-        if let Err(error) = committed {
-            let why = super::failure::sentence(&error, self.lease.location());
+        if let Err(failure) = committed {
+            let why = failure.sentence(self.lease.location());
             self.lease.lose();
             return Err(StoreError::Unknown(why));
         }

@@ -9,7 +9,7 @@ use super::get;
 use crate::store::postgres::failure::Failure;
 use crate::store::postgres::redrive::{Redrive, Standing};
 use crate::store::postgres::session::Session;
-use crate::store::{Admission, Arrival, DeadRow, InboxRow, StoreError};
+use crate::store::{Admission, Arrival, DeadRow, InboxCounts, InboxRow, StoreError};
 
 const APPLIED: i16 = 0;
 const DEAD: i16 = 1;
@@ -222,6 +222,14 @@ pub(in crate::store::postgres) async fn forget(
         None
     };
     Ok((super::counted(&row, 0)?, Sweep { last }))
+}
+
+/// The row of [`COUNTS`].
+pub(in crate::store::postgres) fn counts(row: &Row) -> Result<InboxCounts, Failure> {
+    Ok(InboxCounts {
+        applied: super::counted(row, 0)?,
+        dead: super::counted(row, 1)?,
+    })
 }
 
 pub(in crate::store::postgres) fn read(row: &Row) -> Result<InboxRow, Failure> {

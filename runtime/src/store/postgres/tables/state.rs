@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use tokio_postgres::Row;
+
 use super::get;
 use crate::rows::{Rank, RowKey, StoredRow, Version};
 use crate::store::StoreError;
@@ -22,12 +24,17 @@ const UPDATE: &str = "UPDATE state AS s SET version = s.version + 1, body = w.bo
     FROM unnest($2::text[], $3::bigint[], $4::text[]) AS w (key, version, body) \
     WHERE s.entity = $1 AND s.key = w.key AND s.version = w.version";
 
-/// One row: version and body.
-pub(in crate::store::postgres) const ONE: &str = "SELECT version, body FROM state WHERE entity = $1 AND key = $2";
+/// One row, as [`EACH`].
+pub(in crate::store::postgres) const ONE: &str = "SELECT key, version, body FROM state WHERE entity = $1 AND key = $2";
 
 /// Every row of an entity in the order of keys: key, version, body.
 pub(in crate::store::postgres) const EACH: &str =
     "SELECT key, version, body FROM state WHERE entity = $1 ORDER BY key COLLATE \"C\"";
+
+/// A row of [`EACH`].
+pub(in crate::store::postgres) fn read(row: &Row) -> Result<(String, Version, Vec<u8>), Failure> {
+    Ok((get(row, 0)?, get(row, 1)?, get::<String>(row, 2)?.into_bytes()))
+}
 
 /// Locks and loads the rows of one entity: by key, its version and body.
 pub(in crate::store::postgres) async fn load(
@@ -38,8 +45,8 @@ pub(in crate::store::postgres) async fn load(
     let rows = session.query(LOAD, &[&entity.name, &keys]).await?;
     let mut loaded = HashMap::with_capacity(rows.len());
     for row in &rows {
-        let body: &str = get(row, 2)?;
-        loaded.insert(get(row, 0)?, (get(row, 1)?, body.as_bytes().to_vec()));
+        let (key, version, body) = read(row)?;
+        loaded.insert(key, (version, body));
     }
     Ok(loaded)
 }

@@ -1,0 +1,248 @@
+//! The database as tools read it, while its services run or not.
+
+use std::pin::Pin;
+
+use futures_util::TryStreamExt as _;
+use tokio::runtime::Runtime;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Row, RowStream};
+
+use super::connect::{self, Purpose};
+use super::failure::Failure;
+use super::migrate;
+use super::session::Values;
+use super::tables::{effects, inbox, lanes, meta, outbox, progress, state, timers};
+use super::{OpenError, PostgresAddress};
+use crate::rows::Version;
+use crate::store::{
+    EffectRecord, EffectRow, InboxCounts, InboxRow, Lane, LaneRow, OutboxRow, Progress, Sequence, StateRow, StoreError,
+    Summary, TimerRow, TopicCount,
+};
+
+/// Rows, and bytes of them, that are fetched before they are handed over.
+const ROWS_AT_ONCE: usize = 1_000;
+const BYTES_AT_ONCE: usize = 1 << 20;
+
+/// A connection that only reads, for programs that wait: it has a runtime of its own and blocks the thread, so it is not
+/// for use within another runtime.
+///
+/// Lists are as short as the number of lanes and topics; whatever grows with the orders is handed over row by row, in
+/// bounded memory. Each call sees one state of the database; [`PostgresReader::snapshot`] makes several calls see the
+/// same.
+#[derive(Debug)]
+pub struct PostgresReader {
+    /// Taken when the reader goes: a runtime that is merely dropped may wait.
+    runtime: Option<Runtime>,
+    client: Client,
+    location: String,
+}
+
+impl PostgresReader {
+    /// Connects for reading. A standby will do.
+    ///
+    /// # Errors
+    /// [`OpenError`], each with what to do about it.
+    pub fn open(address: &PostgresAddress) -> Result<Self, OpenError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| OpenError::Unavailable(error.to_string()))?;
+        let client = runtime.block_on(async {
+            let client = connect::connect(address, Purpose::Read).await?;
+            migrate::prepare(&client, address, false).await?;
+            Ok(client)
+        })?;
+        Ok(Self {
+            runtime: Some(runtime),
+            client,
+            location: address.location(),
+        })
+    }
+
+    /// Makes all calls until `work` returns see one state of the database. Vacuuming waits meanwhile.
+    ///
+    /// # Errors
+    /// Those of `work`, and [`StoreError`] if the state cannot be held.
+    pub fn snapshot<T, E: From<StoreError>>(&self, work: impl FnOnce(&Self) -> Result<T, E>) -> Result<T, E> {
+        self.control("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
+        let done = work(self);
+        self.control("ROLLBACK")?;
+        done
+    }
+
+    /// Whose database it is.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn summary(&self) -> Result<Summary, StoreError> {
+        let rows = self.all(meta::ONE, &[], meta::summary)?;
+        let none = || StoreError::Halt(format!("{}: its row in meta is gone", self.location));
+        rows.into_iter().next().ok_or_else(none)
+    }
+
+    /// The recorded partition counts, by topic.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn topics(&self) -> Result<Vec<TopicCount>, StoreError> {
+        self.all(meta::TOPICS, &[], meta::topic)
+    }
+
+    /// All lanes, by number.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn lanes(&self) -> Result<Vec<LaneRow>, StoreError> {
+        self.all(lanes::ALL, &[], lanes::read)
+    }
+
+    /// Every partition's position and counts, by topic and number.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn progress(&self) -> Result<Vec<Progress>, StoreError> {
+        self.all(progress::ALL, &[], progress::read)
+    }
+
+    /// How many events the inbox knows. Counts every row.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn inbox(&self) -> Result<InboxCounts, StoreError> {
+        let counted = self.all(inbox::COUNTS, &[], inbox::counts)?;
+        Ok(counted.into_iter().next().unwrap_or_default())
+    }
+
+    /// Every event the inbox knows, in the order of ids.
+    ///
+    /// # Errors
+    /// Those of `see`, which end it, and [`StoreError`].
+    pub fn each_event<E: From<StoreError>>(&self, see: impl FnMut(InboxRow) -> Result<(), E>) -> Result<(), E> {
+        self.each(inbox::EACH, &[], inbox::read, see)
+    }
+
+    /// Every row of an entity, in the order of keys.
+    ///
+    /// # Errors
+    /// Those of `see`, which end it, and [`StoreError`].
+    pub fn each_row<E: From<StoreError>>(
+        &self,
+        entity: &str,
+        mut see: impl FnMut(StateRow<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.each(state::EACH, &[&entity], state::read, |(key, version, body)| {
+            see(StateRow {
+                key: &key,
+                version,
+                body: &body,
+            })
+        })
+    }
+
+    /// One row of an entity, if it is there.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn row(&self, entity: &str, key: &str) -> Result<Option<(Version, Vec<u8>)>, StoreError> {
+        let rows = self.all(state::ONE, &[&entity, &key], state::read)?;
+        Ok(rows.into_iter().next().map(|(_, version, body)| (version, body)))
+    }
+
+    /// Facts and dead letters of a lane after a sequence, in order.
+    ///
+    /// # Errors
+    /// Those of `see`, which end it, and [`StoreError`].
+    pub fn each_fact<E: From<StoreError>>(
+        &self,
+        lane: Lane,
+        after: Sequence,
+        see: impl FnMut(OutboxRow) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.each(outbox::AFTER, &[&lane, &after, &i64::MAX], outbox::read, see)
+    }
+
+    /// Every effect, answered or not, in the order of ids.
+    ///
+    /// # Errors
+    /// Those of `see`, which end it, and [`StoreError`].
+    pub fn each_effect<E: From<StoreError>>(&self, see: impl FnMut(EffectRecord) -> Result<(), E>) -> Result<(), E> {
+        self.each(effects::EACH, &[], effects::record, see)
+    }
+
+    /// Every effect without an answer, in no order. As quick as there are few, whatever was answered before.
+    ///
+    /// # Errors
+    /// Those of `see`, which end it, and [`StoreError`].
+    pub fn each_open_effect<E: From<StoreError>>(&self, see: impl FnMut(EffectRow) -> Result<(), E>) -> Result<(), E> {
+        self.each(effects::EACH_OPEN, &[], effects::read, see)
+    }
+
+    /// Every armed timer, earliest due first.
+    ///
+    /// # Errors
+    /// Those of `see`, which end it, and [`StoreError`].
+    pub fn each_timer<E: From<StoreError>>(&self, see: impl FnMut(TimerRow) -> Result<(), E>) -> Result<(), E> {
+        self.each(timers::EACH, &[], timers::read, see)
+    }
+
+    fn control(&self, sql: &str) -> Result<(), StoreError> {
+        self.wait(async { Ok(self.client.batch_execute(sql).await?) })
+    }
+
+    /// A list that is short.
+    fn all<T>(
+        &self,
+        sql: &str,
+        values: Values<'_>,
+        read: impl Fn(&Row) -> Result<T, Failure>,
+    ) -> Result<Vec<T>, StoreError> {
+        self.wait(async { self.client.query(sql, values).await?.iter().map(read).collect() })
+    }
+
+    /// Hands rows over until one is refused. Whoever is handed a row may ask another database: it is not called within
+    /// the runtime.
+    fn each<T, E: From<StoreError>>(
+        &self,
+        sql: &str,
+        values: Values<'_>,
+        read: impl Fn(&Row) -> Result<T, Failure>,
+        mut see: impl FnMut(T) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let values: Vec<&(dyn ToSql + Sync)> = values.to_vec();
+        let rows = self.wait(async { Ok(self.client.query_raw(sql, values).await?) })?;
+        let mut rows = Box::pin(rows);
+        loop {
+            let some = self.wait(fetch(rows.as_mut()))?;
+            if some.is_empty() {
+                return Ok(());
+            }
+            for row in &some {
+                see(read(row).map_err(|failure| failure.of(&self.location))?)?;
+            }
+        }
+    }
+
+    fn wait<T>(&self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, StoreError> {
+        let Some(runtime) = &self.runtime else {
+            return Err(StoreError::Halt("a reader was used after its end".to_owned()));
+        };
+        runtime.block_on(work).map_err(|failure| failure.of(&self.location))
+    }
+}
+
+impl Drop for PostgresReader {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// The next rows; none at the end.
+async fn fetch(mut rows: Pin<&mut RowStream>) -> Result<Vec<Row>, Failure> {
+    let (mut some, mut bytes) = (Vec::new(), 0);
+    while some.len() < ROWS_AT_ONCE && bytes < BYTES_AT_ONCE {
+        let Some(row) = rows.try_next().await? else { break };
+        bytes += row.raw_size_bytes();
+        some.push(row);
+    }
+    Ok(some)
+}

@@ -63,10 +63,9 @@ slugs! {
 
     SecretOnCommandLine "secret-on-command-line" Usage "A secret stood on the command line"
     "Other users of the machine can read the command line of a process. Give the secret in a file: in the environment as \
-     ORDERFLOW_KAFKA_SASL_PASSWORD_FILE=PATH, or in the configuration file as \"sasl.password_file\" under [kafka]."
-
-    DatabaseUnsupported "database-unsupported" Usage "This kind of database is not supported yet"
-    "This release keeps its state in SQLite: --database sqlite:PATH. PostgreSQL comes with the next release."
+     ORDERFLOW_KAFKA_SASL_PASSWORD_FILE=PATH, or in the configuration file as \"sasl.password_file\" under [kafka]. The \
+     password of a database is found in PGPASSWORD, PGPASSFILE or ~/.pgpass, or within the URL in the file that \
+     ORDERFLOW_DATABASE_FILE names."
 
     ValidationFailed "validation-failed" Usage "What was to be placed is not a valid order"
     "An order needs at least one item, quantities from 1 on, prices that are not negative, a currency of ISO 4217 with no \
@@ -120,12 +119,28 @@ slugs! {
      the same ids and the same bytes is recognised by every consumer and has no further effect."
 
     StoreUnavailable "store-unavailable" Unreachable "The database cannot be used now"
-    "The disk is full, the file is locked by another process, or the folder cannot be written. Nothing half done was \
+    "The disk is full, the file is locked by another process, or the folder cannot be written; or no server answers, or it \
+     takes no writes. Nothing half done was \
      kept: each transaction is whole or absent. Mend it and start again; the service goes on where it stopped."
 
+    DatabaseUnauthenticated "database-unauthenticated" Refused "The database refuses the user or the password"
+    "The server answered and refused to let us in. The user is the one of the URL or PGUSER; the password is looked for in \
+     the URL, in PGPASSWORD, in the file of PGPASSFILE or passfile=, and in ~/.pgpass, where others must not be able to \
+     read it."
+
+    DatabaseForbidden "database-forbidden" Refused "The user of the database lacks a right"
+    "A service needs to select, insert, update and delete in its schema, and the right to create in it for migrations. \
+     Whoever only reads needs USAGE on the schema and SELECT on its tables. `orderflow db migrate` under another user \
+     makes the schema for services that may not."
+
+    DatabaseUntrusted "database-untrusted" Refused "The database does not prove who it is"
+    "sslmode asks for a certificate that a known authority has signed, with verify-full also for the host's name in it, \
+     and the server has none. It may have expired. Name the authority with sslrootcert=FILE, or the host as the \
+     certificate names it."
+
     StoreMissing "store-missing" Unreachable "There is no database yet"
-    "The database of the service is not where it was looked for; the service makes it when it first runs. Check \
-     --data-dir and --database."
+    "The database of the service is not where it was looked for; the service makes its file, or its schema, when it first \
+     runs, and so does `orderflow db migrate`; a database on a server is made by hand. Check --data-dir and --database."
 
     StoreRefused "store-refused" Halted "The database must not be used as it is"
     "It was written by a newer version, belongs to another program or service, or settings it depends on could not be \

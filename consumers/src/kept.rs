@@ -1,6 +1,6 @@
 //! What a service has in its database, for tools that look while it runs: stock, reservations, payments.
 //!
-//! With nothing but SQLite the same is in the view `v_state`, each row's body as JSON:
+//! With nothing but the database the same is in the view `v_state`, each row's body as JSON:
 //!
 //! ```sql
 //! SELECT key AS product_id, body ->> '$.available' AS available, body ->> '$.reserved' AS reserved
@@ -8,8 +8,7 @@
 //! ```
 
 use orderflow_runtime::Entity;
-use orderflow_runtime::store::StoreError;
-use orderflow_runtime::store::sqlite::SqliteReader;
+use orderflow_runtime::store::{Reader, StoreError};
 use serde::de::DeserializeOwned;
 
 /// Every row of `entity`, as [`STOCK`](crate::inventory::STOCK), in the order of keys; one at a time, in bounded memory.
@@ -17,7 +16,7 @@ use serde::de::DeserializeOwned;
 /// # Errors
 /// Those of `see`, which end it; [`StoreError`] if the database cannot be read, or has a row that is not of this entity.
 pub fn each<T: DeserializeOwned, E: From<StoreError>>(
-    reader: &SqliteReader,
+    reader: &Reader,
     entity: Entity<T>,
     mut see: impl FnMut(&str, T) -> Result<(), E>,
 ) -> Result<(), E> {
@@ -28,7 +27,7 @@ pub fn each<T: DeserializeOwned, E: From<StoreError>>(
 ///
 /// # Errors
 /// [`StoreError`] if the database cannot be read, or has a row that is not of this entity.
-pub fn one<T: DeserializeOwned>(reader: &SqliteReader, entity: Entity<T>, key: &str) -> Result<Option<T>, StoreError> {
+pub fn one<T: DeserializeOwned>(reader: &Reader, entity: Entity<T>, key: &str) -> Result<Option<T>, StoreError> {
     let row = reader.row(entity.name(), key)?;
     row.map(|(_, stored)| body(entity, key, &stored)).transpose()
 }
@@ -84,7 +83,7 @@ mod tests {
     #[test]
     fn stock_is_read_as_inventory_keeps_it() {
         let (_folder, path) = database();
-        let reader = SqliteReader::open(&path).expect("a reader");
+        let reader = Reader::open(&path.clone().into()).expect("a reader");
         let mut seen = Vec::new();
         let read = each(&reader, STOCK, |product, stock| {
             seen.push((product.to_owned(), stock));
@@ -112,7 +111,7 @@ mod tests {
     fn a_row_of_another_kind_is_named() {
         let (_folder, path) = database();
         insert(&Connection::open(&path).expect("the database"), "c", "{}");
-        let reader = SqliteReader::open(&path).expect("a reader");
+        let reader = Reader::open(&path.clone().into()).expect("a reader");
         let error = one(&reader, STOCK, "c").expect_err("refused").to_string();
         assert!(
             error.starts_with("row stock \"c\" is not what this version writes"),

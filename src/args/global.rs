@@ -20,8 +20,9 @@ pub(crate) struct GlobalArgs {
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) data_dir: Option<String>,
 
-    /// Database of a service, `{service}` standing for its name [default: `sqlite:{data_dir}/{service}.db`]
-    #[arg(long, global = true, value_name = "sqlite:PATH", hide_short_help = true)]
+    /// Database of a service: sqlite:PATH, `{service}` standing for its name, or `postgres://USER@HOST/DATABASE`, where each
+    /// service has a schema [default: `sqlite:{data_dir}/{service}.db`]
+    #[arg(long, global = true, value_name = "URL", hide_short_help = true)]
     pub(crate) database: Option<String>,
 
     /// Any librdkafka property, as in the `kafka` table of the file; repeatable

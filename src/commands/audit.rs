@@ -39,8 +39,8 @@ fn databases(settings: &Settings) -> Result<Databases, Failure> {
         return Err(Failure::new(Slug::ConfigInvalid, message).hint("--database sqlite:DIR/{service}.db"));
     }
     Ok(Databases {
-        inventory: settings.database(inventory::GROUP),
-        payment: settings.database(payment::GROUP),
+        inventory: settings.database(inventory::GROUP)?,
+        payment: settings.database(payment::GROUP)?,
         ledger: Some(settings.ledger()),
     })
 }

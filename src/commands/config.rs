@@ -1,5 +1,6 @@
 //! `config show`.
 
+use orderflow_runtime::store::postgres::masked;
 use serde::Serialize;
 
 use crate::args::{ConfigShowArgs, GlobalArgs};
@@ -40,10 +41,14 @@ struct Shown {
 struct Plain(Shown);
 
 fn shown(key: &str, value: &Value) -> Shown {
-    let text = if is_secret(key) { MASK } else { &value.text };
+    let text = match key {
+        key if is_secret(key) => MASK.to_owned(),
+        "database" => masked(&value.text),
+        _ => value.text.clone(),
+    };
     Shown {
         key: key.to_owned(),
-        value: text.to_owned(),
+        value: text,
         origin: value.origin.to_string(),
         about: about(key),
     }

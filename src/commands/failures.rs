@@ -10,8 +10,7 @@ use orderflow_producers::emit::{EmitError, InvalidShape};
 use orderflow_producers::import::ImportError;
 use orderflow_producers::place::PlaceError;
 use orderflow_producers::stock::StockError;
-use orderflow_runtime::store::StoreError;
-use orderflow_runtime::store::sqlite::OpenError;
+use orderflow_runtime::store::{OpenError, StoreError, postgres, sqlite};
 use orderflow_runtime::{Halt, ServiceError};
 
 use crate::report::Failure;
@@ -134,7 +133,7 @@ pub(super) fn of_bench(error: &bench::Error) -> Failure {
     match error {
         bench::Error::Topics(cause) => of_topics(cause),
         bench::Error::Service(cause) => of_service(cause),
-        bench::Error::Open(cause) => of_open(cause),
+        bench::Error::Open(cause) => of_sqlite(cause),
         bench::Error::Store(cause) => of_store(cause),
         _ => Failure::from_error(Slug::BenchFailed, error),
     }
@@ -201,6 +200,15 @@ pub(super) fn of_store(error: &StoreError) -> Failure {
 
 /// What a database that does not open is called.
 pub(super) fn of_open(error: &OpenError) -> Failure {
+    match error {
+        OpenError::Sqlite(cause) => of_sqlite(cause),
+        OpenError::Postgres(cause) => of_postgres(cause),
+    }
+}
+
+/// What a file that does not open is called.
+pub(super) fn of_sqlite(error: &sqlite::OpenError) -> Failure {
+    use sqlite::OpenError;
     let slug = match error {
         OpenError::Locked { .. } | OpenError::Unwritable { .. } | OpenError::Unavailable(_) => Slug::StoreUnavailable,
         OpenError::NewerVersion { .. } | OpenError::OlderVersion { .. } | OpenError::Foreign { .. } => {
@@ -208,6 +216,23 @@ pub(super) fn of_open(error: &OpenError) -> Failure {
         }
         OpenError::Damaged { .. } => Slug::DatabaseDamaged,
         OpenError::Missing { .. } => Slug::StoreMissing,
+    };
+    Failure::from_error(slug, error)
+}
+
+/// What a server that is not connected to is called.
+pub(super) fn of_postgres(error: &postgres::OpenError) -> Failure {
+    use postgres::OpenError;
+    let slug = match error {
+        OpenError::Unavailable(_) => Slug::StoreUnavailable,
+        OpenError::Credentials { .. } => Slug::DatabaseUnauthenticated,
+        OpenError::Certificate { .. } => Slug::DatabaseUntrusted,
+        OpenError::Forbidden { .. } => Slug::DatabaseForbidden,
+        OpenError::Missing { .. } => Slug::StoreMissing,
+        OpenError::Unfit { .. }
+        | OpenError::NewerVersion { .. }
+        | OpenError::OlderVersion { .. }
+        | OpenError::Foreign { .. } => Slug::StoreRefused,
     };
     Failure::from_error(slug, error)
 }

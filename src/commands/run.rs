@@ -6,11 +6,13 @@ use orderflow_consumers::inventory::{self, Inventory};
 use orderflow_consumers::payment::simulator::Simulator;
 use orderflow_consumers::payment::{self, Charging, Payment};
 use orderflow_runtime::effects::{Callers, EffectSettings};
+use orderflow_runtime::store::postgres::PostgresStore;
 use orderflow_runtime::store::sqlite::{SqliteOptions, SqliteStore};
+use orderflow_runtime::store::{Database, Store};
 use orderflow_runtime::{Handler, Service, ServiceError, Topics};
 use tokio::runtime::Runtime;
 
-use super::failures::{of_ledger, of_open, of_service};
+use super::failures::{of_ledger, of_postgres, of_service, of_sqlite};
 use super::prepare;
 use crate::args::{GlobalArgs, RunCommand, ServiceArgs};
 use crate::config::Settings;
@@ -73,11 +75,38 @@ fn callers(settings: &Settings) -> Result<Callers, Failure> {
 
 fn consume<H: Handler>(service: Service<H>, name: &str, settings: Settings) -> Outcome {
     let signals = Signals::take()?;
-    let path = settings.database(name);
-    let store = SqliteStore::open(&path, &SqliteOptions::default()).map_err(|error| of_open(&error))?;
+    let runtime = threads()?;
+    match settings.database(name)? {
+        Database::Sqlite(path) => {
+            let store = SqliteStore::open(&path, &SqliteOptions::default()).map_err(|error| of_sqlite(&error))?;
+            until_asked(service, (settings, store), runtime, &signals)
+        }
+        Database::Postgres(address) => {
+            let opening = PostgresStore::open(address, settings.postgres);
+            let opened = runtime.block_on(async {
+                tokio::select! {
+                    opened = opening => Some(opened),
+                    () = signals.clone().asked() => None,
+                }
+            });
+            let Some(opened) = opened else {
+                return Ok(signals.exit().unwrap_or(Exit::Terminated));
+            };
+            let store = opened.map_err(|error| of_postgres(&error))?;
+            until_asked(service, (settings, store), runtime, &signals)
+        }
+    }
+}
+
+/// Consumes until a signal asks for the end, whatever the database is.
+fn until_asked<H: Handler, S: Store>(
+    service: Service<H>,
+    (settings, store): (Settings, S),
+    runtime: Runtime,
+    signals: &Signals,
+) -> Outcome {
     let service = service.settings(settings.runtime.clone());
     let patience = settings.runtime.drain + GRACE;
-    let runtime = threads()?;
     let ended = runtime.block_on(async {
         let running = service.run(settings.connection, store, signals.clone().asked());
         tokio::select! {
@@ -86,7 +115,7 @@ fn consume<H: Handler>(service: Service<H>, name: &str, settings: Settings) -> O
         }
     });
     runtime.shutdown_background();
-    verdict(ended, &signals)
+    verdict(ended, signals)
 }
 
 async fn overdue(signals: Signals, patience: Duration) {

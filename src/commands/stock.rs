@@ -1,15 +1,12 @@
 //! `stock import`, `set`, `receive`, `show`.
 
-use std::path::Path;
-
 use orderflow_consumers::inventory::{self, STOCK};
 use orderflow_consumers::kept;
 use orderflow_domain::stock::Stock;
 use orderflow_producers::import::Input;
 use orderflow_producers::stock::{self, CatalogueOptions, StockOptions, StockReport};
 use orderflow_producers::{SinkOptions, Stop as Ask};
-use orderflow_runtime::store::StoreError;
-use orderflow_runtime::store::sqlite::SqliteReader;
+use orderflow_runtime::store::{Database, Reader, StoreError};
 use orderflow_schemas::{Contract, Topic};
 use serde::Serialize;
 
@@ -127,7 +124,7 @@ impl Row for Moved {
 /// Shows stock as inventory's database has it.
 pub(super) fn show(args: &StockShowArgs, global: &GlobalArgs, output: Output) -> Outcome {
     let settings = prepare(global, &(), Talk::Command)?;
-    let rows = read(&settings.database(inventory::GROUP), &args.products)?;
+    let rows = read(&settings.database(inventory::GROUP)?, &args.products)?;
     let missing = args
         .products
         .iter()
@@ -139,8 +136,8 @@ pub(super) fn show(args: &StockShowArgs, global: &GlobalArgs, output: Output) ->
     Ok(Exit::Done)
 }
 
-fn read(database: &Path, products: &[String]) -> Result<Vec<Kept>, Failure> {
-    let reader = SqliteReader::open(database).map_err(|error| of_open(&error))?;
+fn read(database: &Database, products: &[String]) -> Result<Vec<Kept>, Failure> {
+    let reader = Reader::open(database).map_err(|error| of_open(&error))?;
     let mut rows = Vec::new();
     let all = kept::each(&reader, STOCK, |product, stock| {
         if products.is_empty() || products.iter().any(|wanted| wanted == product) {

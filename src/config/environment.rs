@@ -1,11 +1,11 @@
 //! What the environment says: `ORDERFLOW_*`, each of which must be known.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::kafka;
 use super::keys::{self, SETTINGS};
 use super::said::{Layer, Origin, Value};
-use super::secret::is_secret;
+use super::secret::{self, is_secret};
 use crate::report::Failure;
 use crate::slug::Slug;
 
@@ -15,6 +15,9 @@ const FOR_TESTS: &str = "ORDERFLOW_TEST_";
 
 /// Variables passed through to librdkafka: `ORDERFLOW_KAFKA_SASL_USERNAME` is `sasl.username`.
 const KAFKA: &str = "ORDERFLOW_KAFKA_";
+
+/// The file that holds the database's URL, password and all.
+const DATABASE_FILE: &str = "ORDERFLOW_DATABASE_FILE";
 
 /// The short name of the level, as other programs have it.
 const LOG: &str = "ORDERFLOW_LOG";
@@ -30,7 +33,7 @@ pub(super) fn config_file(variables: &[(String, String)]) -> Option<PathBuf> {
 /// Every setting the environment holds. An empty variable counts as absent.
 ///
 /// # Errors
-/// A variable that is none of ours.
+/// A variable that is none of ours, or a file it names that cannot be read.
 pub(super) fn layer(variables: &[(String, String)]) -> Result<Layer, Failure> {
     variables
         .iter()
@@ -43,6 +46,10 @@ fn entry(name: &str, text: String) -> Result<(String, Value), Failure> {
     let origin = Origin::Environment(name.to_owned());
     if let Some(property) = name.strip_prefix(KAFKA) {
         return kafka::property(&property_name(property), text, origin);
+    }
+    if name == DATABASE_FILE {
+        let text = secret::read(Path::new(&text), name)?;
+        return Ok(("database".to_owned(), Value { text, origin }));
     }
     let key = if name == LOG { Some("log.level") } else { key_of(name) };
     match key {

@@ -33,7 +33,17 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting(
         "database",
         "sqlite:{data_dir}/{service}.db",
-        "where a service keeps its state",
+        "where a service keeps its state: sqlite:PATH, or postgres://USER@HOST/DATABASE",
+    ),
+    setting(
+        "database_connections",
+        "8",
+        "connections of a service to PostgreSQL at most: so many lanes work at once",
+    ),
+    setting(
+        "database_migrate",
+        "true",
+        "whether a service brings an older schema up to date when it starts (PostgreSQL)",
     ),
     setting("color", "auto", "auto, always or never"),
     setting(

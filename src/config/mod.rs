@@ -2,6 +2,7 @@
 //!
 //! Flags win over `ORDERFLOW_*` variables, those over the configuration file, that over the defaults.
 
+mod database;
 mod environment;
 mod file;
 mod kafka;

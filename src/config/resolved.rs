@@ -1,18 +1,20 @@
 //! What will be done: every setting with its type, checked once.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::ColorChoice;
 use orderflow_operations::topics::Sizing;
 use orderflow_runtime::kafka::Connection;
+use orderflow_runtime::store::Database;
+use orderflow_runtime::store::postgres::PostgresOptions;
 use orderflow_schemas::TopicNames;
 
-use super::said::{Said, Value};
-use super::{kafka, runtime, topics};
+use super::said::Said;
+use super::{database, kafka, runtime, topics};
 use crate::logging::{Format, Log};
 use crate::report::Failure;
-use crate::slug::Slug;
 
 /// The settings of a run.
 #[derive(Debug, Clone)]
@@ -33,8 +35,9 @@ pub(crate) struct Settings {
     pub(crate) runtime: orderflow_runtime::Settings,
     /// Largest amount the built-in payment gateway charges, minor units.
     pub(crate) amount_limit_minor: i64,
-    /// The file of a service's database, `{service}` standing for its name.
-    database: String,
+    /// How a database on a server is used.
+    pub(crate) postgres: PostgresOptions,
+    database: database::Place,
 }
 
 impl Settings {
@@ -44,7 +47,7 @@ impl Settings {
     /// The first value that does not parse or is out of its bounds, with where it was said.
     pub(crate) fn resolve(said: &Said) -> Result<Self, Failure> {
         let data_dir = PathBuf::from(&said.value("data_dir")?.text);
-        let database = sqlite_path(said.value("database")?)?.replace("{data_dir}", &data_dir.to_string_lossy());
+        let database = database::Place::read(said.value("database")?, &data_dir)?;
         let color = parse(said, "color", ColorChoice::from_str)?;
         let format = parse(said, "log.format", Format::from_str)?;
         let level = parse(said, "log.level", crate::logging::level)?;
@@ -57,13 +60,20 @@ impl Settings {
             sizing: topics::sizing(said)?,
             runtime: runtime::settings(said)?,
             amount_limit_minor: parse(said, "gateway.amount_limit_minor", amount)?,
+            postgres: PostgresOptions {
+                connections: parse(said, "database_connections", connections)?,
+                migrate: parse(said, "database_migrate", truth)?,
+            },
             database,
         })
     }
 
-    /// The file of a service's database.
-    pub(crate) fn database(&self, service: &str) -> PathBuf {
-        PathBuf::from(self.database.replace("{service}", service))
+    /// A service's database.
+    ///
+    /// # Errors
+    /// A schema that cannot be a service's.
+    pub(crate) fn database(&self, service: &str) -> Result<Database, Failure> {
+        self.database.of(service)
     }
 
     /// The file of the built-in payment gateway's ledger.
@@ -72,9 +82,9 @@ impl Settings {
             .join(orderflow_consumers::payment::simulator::ledger::FILE_NAME)
     }
 
-    /// Whether every service has a file of its own.
+    /// Whether every service has a database of its own.
     pub(crate) fn database_per_service(&self) -> bool {
-        self.database.contains("{service}")
+        self.database.is_per_service()
     }
 }
 
@@ -89,22 +99,11 @@ fn amount(text: &str) -> Result<i64, String> {
     amount.ok_or_else(|| format!("{text:?} is not a whole number of minor units"))
 }
 
-fn sqlite_path(value: &Value) -> Result<&str, Failure> {
-    match value.text.split_once(':') {
-        Some(("sqlite", path)) if !path.is_empty() => Ok(path),
-        Some(("postgres" | "postgresql", _)) => Err(postgres()),
-        _ => Err(value.invalid(
-            "database",
-            &format!("{:?} is not a database; write it as sqlite:PATH", value.text),
-        )),
-    }
+fn connections(text: &str) -> Result<NonZeroUsize, String> {
+    let most = text.parse::<NonZeroUsize>();
+    most.map_err(|_| format!("{text:?} is not a whole number from 1 on"))
 }
 
-/// The address is not repeated: there may be a password in it.
-fn postgres() -> Failure {
-    Failure::new(
-        Slug::DatabaseUnsupported,
-        "PostgreSQL comes with the next release; this one keeps its state in SQLite",
-    )
-    .hint("--database sqlite:PATH")
+fn truth(text: &str) -> Result<bool, String> {
+    text.parse().map_err(|_| format!("{text:?} is neither true nor false"))
 }

@@ -144,8 +144,8 @@ impl World {
     pub(crate) fn audit(&self, after: &str) -> Report {
         let data = self.data();
         let databases = Databases {
-            inventory: data.join("inventory.db"),
-            payment: data.join("payment.db"),
+            inventory: data.join("inventory.db").into(),
+            payment: data.join("payment.db").into(),
             ledger: Some(data.join(ledger::FILE_NAME)),
         };
         let options = Options {

@@ -7,7 +7,8 @@ use orderflow_domain::{
     CustomerId, Event, EventId, Item, Meta, OrderId, OrderPlaced, ProductId, StockReceived, Timestamp,
 };
 use orderflow_runtime::embedded::EmbeddedBroker;
-use orderflow_runtime::store::sqlite::{SqliteOptions, SqliteReader, SqliteStore};
+use orderflow_runtime::store::Reader;
+use orderflow_runtime::store::sqlite::{SqliteOptions, SqliteStore};
 use orderflow_runtime::{Handler, Service, ServiceError, Settings, derive_id};
 use orderflow_schemas::{Contract as _, encode};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
@@ -151,8 +152,8 @@ impl Cluster {
         }
     }
 
-    pub(crate) fn reader(&self, database: &str) -> SqliteReader {
-        SqliteReader::open(&self.path(database)).expect("a database")
+    pub(crate) fn reader(&self, database: &str) -> Reader {
+        Reader::open(&self.path(database).into()).expect("a database")
     }
 
     pub(crate) fn path(&self, file: &str) -> PathBuf {

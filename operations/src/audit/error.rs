@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use orderflow_consumers::payment::simulator::ledger::LedgerError;
-use orderflow_runtime::store::StoreError;
-use orderflow_runtime::store::sqlite::OpenError;
+use orderflow_runtime::store::{OpenError, StoreError};
 use thiserror::Error;
 
 use crate::topics;

@@ -28,6 +28,7 @@ use std::time::{Duration, Instant};
 
 use orderflow_runtime::kafka::Connection;
 use orderflow_runtime::settings::Settings;
+use orderflow_runtime::store::Database;
 use orderflow_schemas::TopicNames;
 
 pub use error::AuditError;
@@ -41,12 +42,12 @@ use wait::Databases as Readers;
 use work::Work;
 
 /// Where the databases are.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Databases {
     /// Of the group `inventory`.
-    pub inventory: PathBuf,
+    pub inventory: Database,
     /// Of the group `payment`.
-    pub payment: PathBuf,
+    pub payment: Database,
     /// The simulated gateway's ledger; `None` where a provider keeps its own books, which are then not compared.
     pub ledger: Option<PathBuf>,
 }

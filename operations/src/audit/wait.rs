@@ -1,11 +1,9 @@
 //! Waiting until every group has handled and published what the topics held.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
-use orderflow_runtime::store::sqlite::SqliteReader;
-use orderflow_runtime::store::{Lane, Sequence};
+use orderflow_runtime::store::{Database, Lane, Reader, Sequence};
 
 use super::cluster::Ends;
 use super::system::{Group, System};
@@ -21,13 +19,13 @@ const NAMED: usize = 5;
 
 /// The groups' databases, open for reading.
 #[derive(Debug)]
-pub(super) struct Databases([SqliteReader; 2]);
+pub(super) struct Databases([Reader; 2]);
 
 impl Databases {
     pub(super) fn open(paths: &Paths, system: &System) -> Result<Self, AuditError> {
-        let open = |group, path| {
-            let reader = SqliteReader::open(path)?;
-            check(&reader, system, (group, path)).map(|()| reader)
+        let open = |group, database| {
+            let reader = Reader::open(database)?;
+            check(&reader, system, (group, database)).map(|()| reader)
         };
         Ok(Self([
             open(Group::Inventory, &paths.inventory)?,
@@ -35,22 +33,22 @@ impl Databases {
         ]))
     }
 
-    pub(super) fn of(&self, group: Group) -> &SqliteReader {
+    pub(super) fn of(&self, group: Group) -> &Reader {
         &self.0[group as usize]
     }
 }
 
 /// The database is the group's, and knows the topics by the names they have here.
-fn check(reader: &SqliteReader, system: &System, (group, path): (Group, &Path)) -> Result<(), AuditError> {
-    let (name, file) = (group.name(), path.display());
+fn check(reader: &Reader, system: &System, (group, database): (Group, &Database)) -> Result<(), AuditError> {
+    let name = group.name();
     match reader.summary()?.group {
         Some(found) if found == name => {}
         Some(found) => {
-            let why = format!("{file} is the database of group {found}, not of {name}: give the right path");
+            let why = format!("{database} is the database of group {found}, not of {name}: give the right one");
             return Err(AuditError::Missing(why));
         }
         None => {
-            let why = format!("{file} belongs to no group yet: its service has never run");
+            let why = format!("{database} belongs to no group yet: its service has never run");
             return Err(AuditError::Missing(why));
         }
     }
@@ -60,7 +58,7 @@ fn check(reader: &SqliteReader, system: &System, (group, path): (Group, &Path)) 
         .find(|row| system.index_of(&row.topic).is_none())
     {
         Some(row) => Err(AuditError::Missing(format!(
-            "{file} has read topic {}, which is not among the topics to audit: use the topic names its service uses",
+            "{database} has read topic {}, which is not among the topics to audit: use the topic names its service uses",
             row.topic
         ))),
         None => Ok(()),
@@ -118,7 +116,7 @@ enum Stage {
 
 struct Looking<'a> {
     group: Group,
-    reader: &'a SqliteReader,
+    reader: &'a Reader,
     system: &'a System,
     due: &'a Ends,
 }

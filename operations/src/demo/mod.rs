@@ -214,8 +214,8 @@ fn topics(names: &TopicNames) -> Vec<String> {
 
 fn databases(data_dir: &Path) -> Databases {
     Databases {
-        inventory: data_dir.join("inventory.db"),
-        payment: data_dir.join("payment.db"),
+        inventory: data_dir.join("inventory.db").into(),
+        payment: data_dir.join("payment.db").into(),
         ledger: Some(data_dir.join(payment::simulator::ledger::FILE_NAME)),
     }
 }

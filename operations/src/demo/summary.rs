@@ -7,7 +7,7 @@ use orderflow_consumers::{inventory, payment};
 use orderflow_producers::Tally;
 use orderflow_runtime::dead_letter_topic;
 use orderflow_runtime::kafka::Connection;
-use orderflow_runtime::store::sqlite::SqliteReader;
+use orderflow_runtime::store::Reader;
 use orderflow_schemas::{Topic, TopicNames, decode};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
@@ -96,7 +96,7 @@ impl Read {
             (inventory::GROUP, &databases.inventory),
             (payment::GROUP, &databases.payment),
         ] {
-            let open = SqliteReader::open(database).map_err(|error| DemoError::Client(error.to_string()))?;
+            let open = Reader::open(database).map_err(|error| DemoError::Client(error.to_string()))?;
             let duplicates = open.progress()?.iter().map(|at| at.counts.duplicate).sum();
             read.duplicates.insert(group, duplicates);
             let topic = dead_letter_topic(names.name(Topic::Orders), group);

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use orderflow_operations::audit::{AuditError, Databases, Options, audit};
 use orderflow_operations::topics;
 use orderflow_runtime::kafka::Connection;
+use orderflow_runtime::store::Database;
 use orderflow_schemas::TopicNames;
 
 use super::fixture::{Captured, World, produce};
@@ -78,7 +79,7 @@ fn outbox_rows_deleted_for_their_age_prove_nothing() {
 #[test]
 fn a_database_that_is_not_there() {
     let mut world = World::new();
-    world.databases.payment = "/nowhere/payment.db".into();
+    world.databases.payment = Database::Sqlite("/nowhere/payment.db".into());
     let error = world.audit().expect_err("there is no database");
     assert!(matches!(error, AuditError::Database(_)), "{error}");
     assert!(error.to_string().contains("/nowhere/payment.db"), "{error}");
@@ -121,8 +122,8 @@ fn other_topic_names_than_the_services_have() {
 #[test]
 fn a_dead_broker() {
     let databases = Databases {
-        inventory: "inventory.db".into(),
-        payment: "payment.db".into(),
+        inventory: Database::Sqlite("inventory.db".into()),
+        payment: Database::Sqlite("payment.db".into()),
         ledger: None,
     };
     let nobody = Connection::to("127.0.0.1:1");

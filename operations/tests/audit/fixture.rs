@@ -13,6 +13,7 @@ use orderflow_runtime::embedded::EmbeddedBroker;
 use orderflow_runtime::kafka::Connection;
 use orderflow_runtime::partitioner::partition_of;
 use orderflow_runtime::store::sqlite::{SqliteOptions, SqliteStore};
+use orderflow_runtime::store::{Database, Reader};
 use orderflow_runtime::{Service, Settings, Topics};
 use orderflow_schemas::TopicNames;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
@@ -160,8 +161,8 @@ pub(crate) fn start() -> EmbeddedBroker {
 
 pub(crate) fn databases(folder: &Path) -> Databases {
     Databases {
-        inventory: folder.join("inventory.db"),
-        payment: folder.join("payment.db"),
+        inventory: folder.join("inventory.db").into(),
+        payment: folder.join("payment.db").into(),
         ledger: Some(folder.join("ledger.db")),
     }
 }
@@ -254,8 +255,8 @@ impl Services {
 
     /// Waits until both databases belong to their groups.
     pub(crate) fn open(&self, databases: &Databases) {
-        let belongs = |path: &Path| {
-            let reader = orderflow_runtime::store::sqlite::SqliteReader::open(path).expect("a reader");
+        let belongs = |database: &Database| {
+            let reader = Reader::open(database).expect("a reader");
             reader.summary().expect("a summary").group.is_some()
         };
         while !belongs(&databases.inventory) || !belongs(&databases.payment) {

@@ -6,8 +6,7 @@ use orderflow_consumers::inventory::{RESERVATION, STOCK};
 use orderflow_consumers::kept;
 use orderflow_consumers::payment::PAYMENT;
 use orderflow_domain::stock::Stock;
-use orderflow_runtime::store::sqlite::{LaneRow, SqliteReader};
-use orderflow_runtime::store::{Lane, OutboxRow, Progress, Sequence};
+use orderflow_runtime::store::{Lane, LaneRow, OutboxRow, Progress, Reader, Sequence};
 use rusqlite::params;
 
 use super::super::AuditError;
@@ -21,7 +20,7 @@ impl Gathered {
     pub(super) fn database(
         &mut self,
         system: &System,
-        (group, reader): (Group, &SqliteReader),
+        (group, reader): (Group, &Reader),
         due: &Ends,
     ) -> Result<(), AuditError> {
         self.horizons[group as usize] = reader.summary()?.inbox_horizon;
@@ -37,7 +36,7 @@ impl Gathered {
         }
     }
 
-    fn progress(&mut self, system: &System, of: (Group, &SqliteReader), due: &Ends) -> Result<(), AuditError> {
+    fn progress(&mut self, system: &System, of: (Group, &Reader), due: &Ends) -> Result<(), AuditError> {
         let (group, reader) = of;
         let rows = reader.progress()?;
         let mut by_place: HashMap<(&str, i32), &Progress> = HashMap::new();
@@ -82,7 +81,7 @@ impl Gathered {
     }
 
     /// A lane's outbox, and whether its sequences have no gap.
-    fn outbox(&mut self, system: &System, of: (Group, &SqliteReader), lane: &LaneRow) -> Result<(), AuditError> {
+    fn outbox(&mut self, system: &System, of: (Group, &Reader), lane: &LaneRow) -> Result<(), AuditError> {
         let (group, reader) = of;
         let number = lane.at.owner.lane;
         let mut next = 1;
@@ -146,7 +145,7 @@ impl Gathered {
         Ok(())
     }
 
-    fn inbox(&mut self, group: Group, reader: &SqliteReader) -> Result<(), AuditError> {
+    fn inbox(&mut self, group: Group, reader: &Reader) -> Result<(), AuditError> {
         reader.each_event(|row| {
             let row = params![group as i64, row.id.as_bytes(), row.hash, row.dead];
             self.work
@@ -155,7 +154,7 @@ impl Gathered {
         })
     }
 
-    fn asked(&mut self, reader: &SqliteReader) -> Result<(), AuditError> {
+    fn asked(&mut self, reader: &Reader) -> Result<(), AuditError> {
         reader.each_open_effect(|effect| {
             self.work
                 .run("INSERT OR IGNORE INTO asked VALUES (?1)", [effect.idempotency_key])
@@ -163,14 +162,14 @@ impl Gathered {
         })
     }
 
-    fn inventory(&mut self, reader: &SqliteReader) -> Result<(), AuditError> {
+    fn inventory(&mut self, reader: &Reader) -> Result<(), AuditError> {
         kept::each(reader, STOCK, |product, stock| self.stock(product, &stock))?;
         kept::each(reader, RESERVATION, |order, record| {
             self.kept(Group::Inventory, order, Some(digest::of_held(&record.held)))
         })
     }
 
-    fn payment(&mut self, reader: &SqliteReader) -> Result<(), AuditError> {
+    fn payment(&mut self, reader: &Reader) -> Result<(), AuditError> {
         kept::each(reader, PAYMENT, |order, payment| {
             self.kept(Group::Payment, order, digest::of_payment(&payment))
         })

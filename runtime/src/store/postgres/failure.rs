@@ -153,7 +153,9 @@ pub(super) fn sentence(error: &Error, location: &str) -> String {
     };
     let what = match code.code() {
         "53100" => "the server's disk is full; free some space there, the service goes on by itself",
-        "53300" => "the server has no connection left; raise its max_connections or lower --set database_connections",
+        "53300" => {
+            "the server has no connection left; raise its max_connections or lower the setting database_connections"
+        }
         "25006" => {
             "the server takes no writes: it is a standby or set to read only; the service waits for one that does"
         }

@@ -84,8 +84,10 @@ pub(super) async fn recognise(client: &Client, address: &PostgresAddress) -> Res
         (true, 0, _) => Ok(Found::Empty),
         (true, _, 0) => Ok(Found::Foreign),
         _ => {
-            let sql = "SELECT coalesce(max(version), 0)::bigint FROM schema_versions";
-            let row = client.query_one(sql, &[]).await.map_err(failed)?;
+            // By its full name: along the path, a schema that may not be used looks like one that is not there.
+            let table = format!("{}.schema_versions", quoted(&address.schema));
+            let sql = format!("SELECT coalesce(max(version), 0)::bigint FROM {table}");
+            let row = client.query_one(&sql, &[]).await.map_err(failed)?;
             Ok(Found::Version(row.get(0)))
         }
     }

@@ -1,0 +1,364 @@
+//! PostgreSQL under faults: killed, locked, full of clients, shared by owners who do not agree.
+
+mod postgres;
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use orderflow_runtime::rows::{Entity, RowKey, StoredRow};
+use orderflow_runtime::store::postgres::{PostgresAddress, PostgresOptions, PostgresStore, PostgresUnit};
+use orderflow_runtime::store::{Lane, OutboxRow, Outcome, Store, StoreError, Turn, Unit, Writes};
+use orderflow_runtime::{Headers, store};
+use uuid::Uuid;
+
+use self::postgres::Schema;
+use self::postgres::server::Server;
+
+const SHELF: Entity<u64> = Entity::new("shelf", 1);
+const BIN: Entity<u64> = Entity::new("bin", 2);
+
+/// Keys that every lane wants.
+const HOT: u32 = 12;
+
+async fn open(url: &str) -> PostgresStore {
+    let address = PostgresAddress::parse(url, "faults").expect("a URL");
+    let opened = PostgresStore::open(address, PostgresOptions::default()).await;
+    opened.expect("the database opens")
+}
+
+async fn claim(store: &PostgresStore, lane: Lane) -> Turn {
+    loop {
+        match store.claim(&[lane]).await {
+            Ok(mut claims) => return claims.remove(0).at,
+            Err(error) => pause(error).await,
+        }
+    }
+}
+
+/// What passes by itself is waited for; nothing else may come.
+async fn pause(error: StoreError) {
+    assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+    tokio::time::sleep(Duration::from_millis(20)).await;
+}
+
+/// Adds one to some of the hot rows and writes a fact, in one unit, at the lane's `number`th time.
+async fn count_up(unit: &mut PostgresUnit, lane: Lane, number: u32) -> Result<(), StoreError> {
+    let lane_number = lane.unsigned_abs();
+    let wanted = |entity: Entity<u64>, step: u32| {
+        (0..HOT)
+            .filter(move |key| (key + lane_number + number) % step == 0)
+            .map(move |key| RowKey::new(entity, key.to_string()))
+    };
+    let mut keys: Vec<RowKey> = wanted(SHELF, 2).chain(wanted(BIN, 3)).collect();
+    keys.sort();
+    let mut rows: Vec<StoredRow> = unit.load(&keys).await?;
+    for row in &mut rows {
+        row.body = Some((row.version + 1).to_string().into());
+    }
+    let writes = Writes {
+        rows,
+        outbox: vec![fact(unit.next_sequence(), lane)],
+        ..Writes::default()
+    };
+    unit.write(&writes).await
+}
+
+fn fact(sequence: i64, lane: Lane) -> OutboxRow {
+    OutboxRow {
+        sequence,
+        topic: "facts".into(),
+        partition: lane,
+        timestamp: 0,
+        event_id: Uuid::from_u128(u128::from(lane.unsigned_abs()) << 64 | u128::from(sequence.unsigned_abs())),
+        key: None,
+        value: None,
+        headers: Headers::new(),
+        reason: None,
+    }
+}
+
+/// So many units on a lane, whatever it takes: what a lane of the runtime does.
+async fn work(store: PostgresStore, lane: Lane, units: u32) {
+    let mut at = claim(&store, lane).await;
+    let mut done = 0;
+    while done < units {
+        let happened = match try_once(&store, at, done).await {
+            Ok(()) => true,
+            Err(StoreError::Stale { .. }) => false,
+            Err(StoreError::Unknown(_)) => resolve(&store, at).await == Outcome::Happened,
+            Err(error) => {
+                pause(error).await;
+                false
+            }
+        };
+        done += u32::from(happened);
+        at.turn += i64::from(happened);
+    }
+}
+
+async fn try_once(store: &PostgresStore, at: Turn, number: u32) -> Result<(), StoreError> {
+    let mut unit = store.begin(at, 0).await?;
+    count_up(&mut unit, at.owner.lane, number).await?;
+    unit.commit().await
+}
+
+async fn resolve(store: &PostgresStore, at: Turn) -> Outcome {
+    loop {
+        match store.resolve(at).await {
+            Ok(outcome) => return outcome,
+            Err(error) => pause(error).await,
+        }
+    }
+}
+
+/// Each lane has as many facts as units, in sequence, and the hot rows counted every one.
+async fn check(store: &PostgresStore, lanes: Lane, units: u32) {
+    let mut expected = std::collections::BTreeMap::new();
+    for lane in 0..lanes {
+        let facts = store.outbox(lane, 0, 100_000).await.expect("read");
+        let sequences: Vec<i64> = facts.iter().map(|fact| fact.sequence).collect();
+        assert_eq!(sequences, (1..=i64::from(units)).collect::<Vec<_>>(), "lane {lane}");
+        for number in 0..units {
+            for (entity, step) in [("shelf", 2), ("bin", 3)] {
+                for key in (0..HOT).filter(|key| (key + lane.unsigned_abs() + number) % step == 0) {
+                    *expected.entry((entity, key)).or_insert(0_i64) += 1;
+                }
+            }
+        }
+    }
+    let at = claim(store, 999).await;
+    let mut unit = store.begin(at, 0).await.expect("begun");
+    for (entity, rank) in [("shelf", SHELF), ("bin", BIN)] {
+        for key in 0..HOT {
+            let row = unit
+                .load(&[RowKey::new(rank, key.to_string())])
+                .await
+                .expect("loaded")
+                .remove(0);
+            let counted = expected.get(&(entity, key)).copied().unwrap_or_default();
+            assert_eq!(row.version, counted, "{entity} {key}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL; run by ./tests/run"]
+async fn a_server_killed_under_units_loses_nothing_and_repeats_nothing() {
+    const LANES: Lane = 6;
+    const UNITS: u32 = 250;
+    let mut server = Server::start();
+    let store = open(&server.url("orderflow", "")).await;
+    let lanes: Vec<_> = (0..LANES)
+        .map(|lane| tokio::spawn(work(store.clone(), lane, UNITS)))
+        .collect();
+    let mut kills = 0;
+    while kills < 3 && !lanes.iter().all(tokio::task::JoinHandle::is_finished) {
+        until_busy(&store, kills).await;
+        tokio::task::block_in_place(|| server.kill_and_restart());
+        kills += 1;
+    }
+    assert_eq!(kills, 3, "the lanes were through before the faults hit");
+    for lane in lanes {
+        lane.await.expect("no panic");
+    }
+    check(&store, LANES, UNITS).await;
+}
+
+/// Waits until the lanes have written more than before.
+async fn until_busy(store: &PostgresStore, kills: usize) {
+    let deadline = tokio::time::Instant::now() + Duration::from_mins(1);
+    while store.outbox(0, 0, 1_000).await.map_or(0, |facts| facts.len()) < 20 * (kills + 1) {
+        assert!(tokio::time::Instant::now() < deadline, "the lanes do not go on");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL; run by ./tests/run"]
+async fn many_lanes_on_the_same_rows_never_deadlock() {
+    const LANES: Lane = 8;
+    const UNITS: u32 = 40;
+    let server = Server::start();
+    let url = server.url("orderflow", "");
+    let stores = [open(&url).await, open(&url).await];
+    let lanes: Vec<_> = (0..LANES)
+        .zip(stores.iter().cycle())
+        .map(|(lane, store)| tokio::spawn(work(store.clone(), lane, UNITS)))
+        .collect();
+    for lane in lanes {
+        lane.await.expect("no panic");
+    }
+    check(&stores[0], LANES, UNITS).await;
+    drop(stores);
+    let deadlocks = postgres::ask(&url, "SELECT sum(deadlocks)::bigint FROM pg_stat_database").await;
+    assert_eq!(deadlocks, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL; run by ./tests/run"]
+async fn two_claimants_in_a_duel_make_progress() {
+    let schema = Schema::fresh();
+    let duellists = [open(&schema.url()).await, open(&schema.url()).await];
+    let duels = duellists.clone().map(|store| tokio::spawn(duel(store, 30)));
+    let mut committed = 0;
+    for duel in duels {
+        committed += tokio::time::timeout(Duration::from_mins(1), duel)
+            .await
+            .expect("progress")
+            .expect("no panic");
+    }
+    let claim = duellists[0].claim(&[0]).await.expect("claimed").remove(0);
+    assert_eq!((claim.at.turn, claim.next_sequence), (committed, committed + 1));
+}
+
+/// Takes the lane over whenever it is lost, until so many units are committed.
+async fn duel(store: PostgresStore, units: i64) -> i64 {
+    let mut at = claim(&store, 0).await;
+    let mut committed = 0;
+    while committed < units {
+        let tried = async {
+            let mut unit = store.begin(at, 0).await?;
+            let next = unit.next_sequence();
+            let writes = Writes {
+                outbox: vec![fact(next, 0)],
+                ..Writes::default()
+            };
+            unit.write(&writes).await?;
+            unit.commit().await
+        };
+        match tried.await {
+            Ok(()) => (committed, at.turn) = (committed + 1, at.turn + 1),
+            Err(StoreError::Fenced { lane: 0 }) => {
+                let backoff = (committed * 7 + at.owner.epoch * 3) % 11;
+                tokio::time::sleep(Duration::from_millis(backoff.unsigned_abs())).await;
+                at = claim(&store, 0).await;
+            }
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+    committed
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL; run by ./tests/run"]
+async fn a_sleeping_owner_loses_his_unit_and_the_claim_goes_on() {
+    let schema = Schema::fresh();
+    let (sleeping, waking) = (open(&schema.url()).await, open(&schema.url()).await);
+    let at = claim(&sleeping, 0).await;
+    let mut unit = sleeping.begin(at, 0).await.expect("begun");
+    // Waits for the owner's transaction, which the server ends after ten idle seconds; its own limit is longer.
+    let claimed = waking
+        .claim(&[0])
+        .await
+        .expect("claimed, once the server has ended the sleeping transaction");
+    assert_eq!(claimed[0].at.turn, at.turn, "nothing of it happened");
+    let late = count_up(&mut unit, 0, 0).await.expect_err("the session is gone");
+    assert!(matches!(late, StoreError::Unavailable(_)), "{late:?}");
+    drop(unit);
+    let fenced = sleeping.begin(at, 0).await.err();
+    assert_eq!(fenced, Some(StoreError::Fenced { lane: 0 }));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL; run by ./tests/run"]
+async fn a_lock_that_is_not_given_up_is_said_and_survived() {
+    let schema = Schema::fresh();
+    let store = open(&schema.url()).await;
+    let at = claim(&store, 0).await;
+    let holder = postgres::connect(&schema.url()).await;
+    let lock = format!("BEGIN; SELECT 1 FROM {}.lanes FOR UPDATE", schema.name());
+    holder.batch_execute(&lock).await.expect("locked");
+    let refused = store.begin(at, 0).await.expect_err("the row is held");
+    assert!(
+        matches!(&refused, StoreError::Unavailable(why) if why.contains("tried again") && why.contains("55P03")),
+        "{refused:?}"
+    );
+    holder.batch_execute("ROLLBACK").await.expect("given up");
+    store
+        .begin(at, 0)
+        .await
+        .expect("begun")
+        .commit()
+        .await
+        .expect("committed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL; run by ./tests/run"]
+async fn a_server_without_a_connection_left_is_waited_for() {
+    let schema = Schema::fresh();
+    let role = schema.role("CONNECTION LIMIT 2").await;
+    let store = open(&schema.url_of(&role)).await;
+    let [first, second, third] = [claim(&store, 1).await, claim(&store, 2).await, claim(&store, 3).await];
+    let (one, two) = (
+        store.begin(first, 0).await.expect("begun"),
+        store.begin(second, 0).await.expect("begun"),
+    );
+    let refused = store.begin(third, 0).await.expect_err("there is no third connection");
+    assert!(
+        matches!(&refused, StoreError::Unavailable(why) if why.contains("no connection left")),
+        "{refused:?}"
+    );
+    one.commit().await.expect("committed");
+    store
+        .begin(third, 0)
+        .await
+        .expect("one came back")
+        .commit()
+        .await
+        .expect("committed");
+    two.commit().await.expect("committed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL; run by ./tests/run"]
+async fn units_wait_for_one_another_where_connections_are_few() {
+    let schema = Schema::fresh();
+    let options = PostgresOptions {
+        connections: NonZeroUsize::MIN,
+        ..PostgresOptions::default()
+    };
+    let store = PostgresStore::open(schema.address(), options).await.expect("opens");
+    let (first, second) = (claim(&store, 1).await, claim(&store, 2).await);
+    let unit = store.begin(first, 0).await.expect("begun");
+    let mut waiting = Box::pin(store.begin(second, 0));
+    let early = tokio::time::timeout(Duration::from_millis(50), &mut waiting).await;
+    assert!(early.is_err(), "there is one connection");
+    drop(unit);
+    waiting
+        .await
+        .expect("rolled back and given on")
+        .commit()
+        .await
+        .expect("committed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL; run by ./tests/run"]
+async fn what_a_text_cannot_hold_is_refused_and_harms_nothing_else() {
+    let schema = Schema::fresh();
+    let store = open(&schema.url()).await;
+    let at = claim(&store, 0).await;
+    let long = "k".repeat(20) + &(0..3_000).map(|n| n.to_string()).collect::<String>();
+    for key in ["a\0b", long.as_str()] {
+        let mut unit = store.begin(at, 0).await.expect("begun");
+        let row = StoredRow {
+            key: RowKey::new(SHELF, key),
+            version: 0,
+            body: Some(b"1".to_vec()),
+        };
+        let writes = store::Writes {
+            rows: vec![row],
+            ..Writes::default()
+        };
+        let refused = unit.write(&writes).await.expect_err("refused");
+        assert!(matches!(refused, StoreError::Refused(_)), "{refused:?}");
+    }
+    store
+        .begin(at, 0)
+        .await
+        .expect("begun")
+        .commit()
+        .await
+        .expect("committed");
+}

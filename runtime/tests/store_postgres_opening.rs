@@ -1,0 +1,321 @@
+//! Who is let in: versions, rights, passwords, certificates.
+
+mod postgres;
+
+use std::path::Path;
+use std::process::Command;
+
+use orderflow_runtime::store::postgres::{OpenError, PostgresAddress, PostgresOptions, PostgresReader, PostgresStore};
+use orderflow_runtime::store::{Store, StoreError, Unit};
+use tempfile::TempDir;
+
+use self::postgres::Schema;
+use self::postgres::server::{Server, write_private};
+
+const MIGRATES: bool = true;
+
+async fn open(url: &str, migrate: bool) -> Result<PostgresStore, OpenError> {
+    let address = PostgresAddress::parse(url, "opening").expect("a URL");
+    let options = PostgresOptions {
+        migrate,
+        ..PostgresOptions::default()
+    };
+    PostgresStore::open(address, options).await
+}
+
+async fn refused(url: &str) -> OpenError {
+    open(url, MIGRATES).await.expect_err("refused")
+}
+
+/// As a tool does, on a thread of its own.
+async fn read(url: &str) -> Result<PostgresReader, OpenError> {
+    let address = PostgresAddress::parse(url, "opening").expect("a URL");
+    let opened = tokio::task::spawn_blocking(move || PostgresReader::open(&address)).await;
+    opened.expect("no panic")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL; run by ./tests/run"]
+async fn a_schema_is_made_by_whoever_may_and_by_one_at_a_time() {
+    let schema = Schema::fresh();
+    let url = schema.url();
+    assert!(matches!(open(&url, !MIGRATES).await, Err(OpenError::Missing { .. })));
+    assert!(matches!(read(&url).await, Err(OpenError::Missing { .. })));
+    let at_once = [0; 6].map(|_| {
+        tokio::spawn({
+            let url = url.clone();
+            async move { open(&url, MIGRATES).await.map(drop) }
+        })
+    });
+    for opening in at_once {
+        opening.await.expect("no panic").expect("made, or found made");
+    }
+    open(&url, !MIGRATES).await.expect("it is there");
+    let reader = read(&url).await.expect("it is there");
+    let summary = tokio::task::spawn_blocking(move || reader.summary()).await;
+    assert_eq!(summary.expect("no panic").expect("read").group, None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL; run by ./tests/run"]
+async fn a_newer_schema_is_refused_and_left_alone() {
+    let schema = Schema::fresh();
+    drop(open(&schema.url(), MIGRATES).await.expect("made"));
+    schema
+        .run("INSERT INTO SCHEMA.schema_versions (version, name) VALUES (99, 'to come')")
+        .await;
+    for refused in [
+        refused(&schema.url()).await,
+        read(&schema.url()).await.expect_err("refused"),
+    ] {
+        assert!(
+            matches!(refused, OpenError::NewerVersion { found: 99, .. }),
+            "{refused:?}"
+        );
+        assert!(matches!(StoreError::from(refused), StoreError::Halt(_)));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL; run by ./tests/run"]
+async fn a_newer_schema_halts_whoever_connects_again() {
+    let schema = Schema::fresh();
+    let store = open(&schema.url(), MIGRATES).await.expect("made");
+    let claims = store.claim(&[0, 1]).await.expect("claimed");
+    schema
+        .run("INSERT INTO SCHEMA.schema_versions (version, name) VALUES (99, 'to come')")
+        .await;
+    let unit = store.begin(claims[0].at, 0).await.expect("on the connection there is");
+    let halted = store.begin(claims[1].at, 0).await.expect_err("another one is refused");
+    assert!(
+        matches!(&halted, StoreError::Halt(why) if why.contains("version 99")),
+        "{halted:?}"
+    );
+    unit.commit().await.expect("what was begun is finished");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL; run by ./tests/run"]
+async fn tables_of_another_program_are_left_alone() {
+    let schema = Schema::fresh();
+    schema
+        .run("CREATE SCHEMA SCHEMA; CREATE TABLE SCHEMA.theirs (id int)")
+        .await;
+    assert!(matches!(refused(&schema.url()).await, OpenError::Foreign { .. }));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL; run by ./tests/run"]
+async fn a_user_without_rights_is_told_what_to_ask_for() {
+    let schema = Schema::fresh();
+    let role = schema.role_without_schema("").await;
+    let forbidden = refused(&schema.url_of(&role)).await;
+    assert!(
+        matches!(&forbidden, OpenError::Forbidden { what, .. } if what.contains("CREATE")),
+        "{forbidden:?}"
+    );
+    drop(open(&schema.url(), MIGRATES).await.expect("made by its owner"));
+    let forbidden = refused(&schema.url_of(&role)).await;
+    assert!(
+        matches!(&forbidden, OpenError::Forbidden { what, .. } if what.contains("USAGE")),
+        "{forbidden:?}"
+    );
+    schema.run(&format!(
+        "GRANT USAGE ON SCHEMA SCHEMA TO {role}; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA SCHEMA TO {role}"
+    ))
+    .await;
+    let store = open(&schema.url_of(&role), MIGRATES)
+        .await
+        .expect("all that a service needs");
+    let claims = store.claim(&[0]).await.expect("claimed");
+    store
+        .begin(claims[0].at, 0)
+        .await
+        .expect("begun")
+        .commit()
+        .await
+        .expect("committed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL; run by ./tests/run"]
+async fn a_missing_database_and_a_server_that_is_not_there() {
+    let schema = Schema::fresh();
+    let nowhere = schema.url().replace("/postgres?", "/no_such_database?");
+    assert!(
+        matches!(refused(&nowhere).await, OpenError::Missing { .. }),
+        "{nowhere}"
+    );
+    let nobody = refused("postgres://me@127.0.0.1:1/shop").await;
+    assert!(
+        matches!(&nobody, OpenError::Unavailable(why) if why.contains("127.0.0.1:1")),
+        "{nobody:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL; run by ./tests/run"]
+async fn the_host_that_takes_writes_is_found() {
+    let schema = Schema::fresh();
+    let role = schema.role("").await;
+    schema
+        .run(&format!("ALTER ROLE {role} SET default_transaction_read_only = on"))
+        .await;
+    let read_only = refused(&schema.url_of(&role)).await;
+    assert!(
+        matches!(&read_only, OpenError::Unavailable(why) if why.contains("takes no writes")),
+        "{read_only:?}"
+    );
+    let server = postgres::host();
+    let both = schema.url().replace(&server, &format!("127.0.0.1:1,{server}"));
+    assert_ne!(both, schema.url());
+    open(&both, MIGRATES).await.expect("the second host lets us in");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL; run by ./tests/run"]
+async fn passwords_are_found_in_files_and_shown_nowhere() {
+    let server = Server::start();
+    let made = "CREATE ROLE guarded LOGIN PASSWORD 'hunter2'; CREATE SCHEMA guarded AUTHORIZATION guarded";
+    postgres::connect(&server.url("orderflow", ""))
+        .await
+        .batch_execute(made)
+        .await
+        .expect("made");
+    let rules = "SELECT 1 FROM (SELECT pg_reload_conf()) AS r";
+    server.rewrite(
+        "pg_hba.conf",
+        "host all orderflow all trust\nhost all guarded all scram-sha-256\n",
+    );
+    postgres::ask(&server.url("orderflow", ""), "SELECT 1::bigint").await;
+    postgres::connect(&server.url("orderflow", ""))
+        .await
+        .batch_execute(rules)
+        .await
+        .expect("reloaded");
+    let folder = TempDir::new().expect("a folder");
+    let passwords = folder.path().join("pgpass");
+    let url = server.url("guarded", &format!("schema=guarded&passfile={}", passwords.display()));
+    for (text, right) in [
+        ("localhost:*:postgres:guarded:hunter2\n", true),
+        ("*:*:*:guarded:hunter3\n", false),
+    ] {
+        write_mine(&passwords, text, 0o600);
+        let opened = open(&url, MIGRATES).await;
+        assert_eq!(opened.is_ok(), right, "{text}");
+        let Err(error) = opened else { continue };
+        assert!(matches!(error, OpenError::Credentials { .. }), "{error:?}");
+        assert!(!format!("{error:?}{error}").contains("hunter"), "{error:?}");
+    }
+    write_mine(&passwords, "*:*:*:guarded:hunter2\n", 0o644);
+    let open_to_all = refused(&url).await;
+    assert!(open_to_all.to_string().contains("chmod 600"), "{open_to_all}");
+    let in_url = server.url("guarded:hunter2", "schema=guarded");
+    open(&in_url, MIGRATES).await.expect("the URL holds it");
+}
+
+fn write_mine(path: &Path, text: &str, mode: u32) {
+    std::fs::write(path, text).expect("written");
+    std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).expect("its rights are set");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL; run by ./tests/run"]
+async fn a_server_proves_who_it_is_as_far_as_it_is_asked() {
+    let folder = TempDir::new().expect("a folder");
+    let (ours, theirs) = (authority(folder.path(), "ours"), authority(folder.path(), "theirs"));
+    let server = Server::start_with(|data| {
+        certificate(folder.path(), "ours", data);
+        vec!["-c ssl=on".to_owned()]
+    });
+    let url = |parameters: &str| server.url("orderflow", parameters);
+    let by_number = |parameters: &str| url(parameters).replace("localhost", "127.0.0.1");
+    for good in [
+        url("sslmode=disable"),
+        url("sslmode=prefer"),
+        url("sslmode=require"),
+        url(&format!("sslmode=verify-ca&sslrootcert={ours}")),
+        url(&format!("sslmode=verify-full&sslrootcert={ours}")),
+        by_number(&format!("sslmode=verify-ca&sslrootcert={ours}")),
+    ] {
+        let store = open(&good, MIGRATES).await;
+        assert!(store.is_ok(), "{good}: {store:?}");
+    }
+    for bad in [
+        url(&format!("sslmode=verify-full&sslrootcert={theirs}")),
+        url(&format!("sslmode=require&sslrootcert={theirs}")),
+        by_number(&format!("sslmode=verify-full&sslrootcert={ours}")),
+    ] {
+        let error = refused(&bad).await;
+        assert!(matches!(error, OpenError::Certificate { .. }), "{bad}: {error:?}");
+    }
+    let encrypted = url("sslmode=require");
+    let plain = Server::start();
+    let insisting = refused(&encrypted.replace(&server.port(), &plain.port())).await;
+    assert!(matches!(&insisting, OpenError::Unfit { .. }), "{insisting:?}");
+}
+
+/// A certificate authority; gives the path of its certificate.
+fn authority(folder: &Path, name: &str) -> String {
+    let (key, certificate) = (folder.join(format!("{name}.key")), folder.join(format!("{name}.pem")));
+    openssl(&[
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        &format!("/CN={name}"),
+        "-keyout",
+        &key.display().to_string(),
+        "-out",
+        &certificate.display().to_string(),
+    ]);
+    certificate.display().to_string()
+}
+
+/// A key and a certificate for `localhost`, signed by an authority, where the server looks for them.
+fn certificate(folder: &Path, authority: &str, data: &Path) {
+    let path = |name: &str| folder.join(name).display().to_string();
+    openssl(&[
+        "req",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-subj",
+        "/CN=localhost",
+        "-keyout",
+        &path("server.key"),
+        "-out",
+        &path("server.csr"),
+    ]);
+    std::fs::write(path("server.ext"), "subjectAltName=DNS:localhost\n").expect("written");
+    openssl(&[
+        "x509",
+        "-req",
+        "-in",
+        &path("server.csr"),
+        "-CA",
+        &path(&format!("{authority}.pem")),
+        "-CAkey",
+        &path(&format!("{authority}.key")),
+        "-CAcreateserial",
+        "-days",
+        "2",
+        "-extfile",
+        &path("server.ext"),
+        "-out",
+        &path("server.crt"),
+    ]);
+    for name in ["server.key", "server.crt"] {
+        let text = std::fs::read_to_string(path(name)).expect("made");
+        write_private(&data.join(name), &text);
+    }
+}
+
+fn openssl(arguments: &[&str]) {
+    let ran = Command::new("openssl").args(arguments).output().expect("openssl runs");
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+}

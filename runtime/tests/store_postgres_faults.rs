@@ -46,7 +46,7 @@ async fn count_up(unit: &mut PostgresUnit, lane: Lane, number: u32) -> Result<()
     let lane_number = lane.unsigned_abs();
     let wanted = |entity: Entity<u64>, step: u32| {
         (0..HOT)
-            .filter(move |key| (key + lane_number + number) % step == 0)
+            .filter(move |key| (key + lane_number + number).is_multiple_of(step))
             .map(move |key| RowKey::new(entity, key.to_string()))
     };
     let mut keys: Vec<RowKey> = wanted(SHELF, 2).chain(wanted(BIN, 3)).collect();
@@ -120,7 +120,7 @@ async fn check(store: &PostgresStore, lanes: Lane, units: u32) {
         assert_eq!(sequences, (1..=i64::from(units)).collect::<Vec<_>>(), "lane {lane}");
         for number in 0..units {
             for (entity, step) in [("shelf", 2), ("bin", 3)] {
-                for key in (0..HOT).filter(|key| (key + lane.unsigned_abs() + number) % step == 0) {
+                for key in (0..HOT).filter(|key| (key + lane.unsigned_abs() + number).is_multiple_of(step)) {
                     *expected.entry((entity, key)).or_insert(0_i64) += 1;
                 }
             }

@@ -82,7 +82,7 @@ fn consume<H: Handler>(service: Service<H>, name: &str, settings: Settings) -> O
             until_asked(service, (settings, store), runtime, &signals)
         }
         Database::Postgres(address) => {
-            let opening = PostgresStore::open(address, settings.postgres);
+            let opening = PostgresStore::open(*address, settings.postgres);
             let opened = runtime.block_on(async {
                 tokio::select! {
                     opened = opening => Some(opened),

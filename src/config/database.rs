@@ -56,7 +56,7 @@ impl Place {
             Kind::Server(url) => {
                 let address = PostgresAddress::parse(url, service);
                 let invalid = |error: &dyn fmt::Display| self.value.invalid("database", &error.to_string());
-                address.map(Database::Postgres).map_err(|error| invalid(&error))
+                address.map(Database::from).map_err(|error| invalid(&error))
             }
         }
     }

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use super::postgres::{self, PostgresAddress, PostgresReader};
-use super::sqlite::{self, SqliteReader};
+use super::postgres::{self, PostgresAddress, PostgresReader, PostgresStore};
+use super::sqlite::{self, SqliteOptions, SqliteReader, SqliteStore};
 use super::{
     EffectRecord, EffectRow, InboxCounts, InboxRow, Lane, LaneRow, OutboxRow, Progress, Sequence, StateRow, StoreError,
     Summary, TimerRow, TopicCount,
@@ -19,7 +19,49 @@ pub enum Database {
     /// In a file.
     Sqlite(PathBuf),
     /// In a schema of a server's database.
-    Postgres(PostgresAddress),
+    Postgres(Box<PostgresAddress>),
+}
+
+/// The schema of a database, compared with what this program knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Versions {
+    /// The version that is there; 0 is no schema yet.
+    pub found: i64,
+    /// The latest version this program knows.
+    pub known: i64,
+}
+
+impl Database {
+    /// The version of the schema that is there. Changes nothing. Blocks the thread; not for use within a runtime.
+    ///
+    /// # Errors
+    /// [`OpenError`], each with what to do about it.
+    pub fn versions(&self) -> Result<Versions, OpenError> {
+        let (found, known) = match self {
+            Self::Sqlite(path) => SqliteStore::version(path)?,
+            Self::Postgres(address) => wait(PostgresStore::version(address))?,
+        };
+        Ok(Versions { found, known })
+    }
+
+    /// Brings the schema up to date, or makes it. A file must not be in use meanwhile. Blocks the thread; not for use
+    /// within a runtime.
+    ///
+    /// # Errors
+    /// [`OpenError`], each with what to do about it.
+    pub fn migrate(&self) -> Result<(), OpenError> {
+        match self {
+            Self::Sqlite(path) => drop(SqliteStore::open(path, &SqliteOptions::default())?),
+            Self::Postgres(address) => wait(PostgresStore::migrate(address))?,
+        }
+        Ok(())
+    }
+}
+
+fn wait<T>(work: impl Future<Output = Result<T, postgres::OpenError>>) -> Result<T, postgres::OpenError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| postgres::OpenError::Unavailable(error.to_string()))?;
+    runtime.block_on(work)
 }
 
 /// Without secrets.
@@ -29,6 +71,12 @@ impl fmt::Display for Database {
             Self::Sqlite(path) => path.display().fmt(f),
             Self::Postgres(address) => f.write_str(&address.location()),
         }
+    }
+}
+
+impl From<PostgresAddress> for Database {
+    fn from(address: PostgresAddress) -> Self {
+        Self::Postgres(Box::new(address))
     }
 }
 

@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 use crate::rows::{RowKey, StoredRow};
 
-pub use self::database::{Database, OpenError, Reader};
+pub use self::database::{Database, OpenError, Reader, Versions};
 pub use self::sqlite::{EffectRecord, InboxCounts, InboxRow, LaneRow, StateRow, Summary};
 pub use self::types::{
     Admission, Answer, Arrival, Attempt, Claim, Counts, DeadRow, EffectRow, EffectState, Flood, Identity, Move,

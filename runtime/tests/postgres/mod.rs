@@ -102,7 +102,7 @@ impl Drop for Schema {
 
 /// A plain connection, for what a test does behind the store's back.
 pub(crate) async fn connect(url: &str) -> Client {
-    let url = url.split("?").next().unwrap_or_default();
+    let url = url.split('?').next().unwrap_or_default();
     let (client, connection) = tokio_postgres::connect(url, NoTls)
         .await
         .expect("the server lets its owner in");

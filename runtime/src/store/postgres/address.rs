@@ -316,7 +316,7 @@ mod tests {
                 "postgres://me:s3cret@host/shop?statement_timeout=3",
                 "statement_timeout",
             ),
-            ("postgres://me:s3cret@host:port/shop", "not a URL"),
+            ("postgres://me:s3cret@host:port/shop", "`port`"),
             ("postgres://me:s3cret@host/shop?schema=public", "public"),
             ("postgres://me:s3cret@host/shop?schema=%zz", "hexadecimal"),
         ] {

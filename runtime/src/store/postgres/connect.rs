@@ -101,17 +101,14 @@ async fn connect_to(
     let location = format!("postgres://{}/{}", place(host, port), address.database);
     let config = config(address, (host, port), &location)?;
     let failed = |error: tokio_postgres::Error| refusal(&error, &location);
-    let client = match config.get_ssl_mode() {
-        SslMode::Disable => {
-            let (client, connection) = config.connect(NoTls).await.map_err(failed)?;
-            drive(connection);
-            client
-        }
-        _ => {
-            let (client, connection) = config.connect(tls.clone()).await.map_err(failed)?;
-            drive(connection);
-            client
-        }
+    let client = if config.get_ssl_mode() == SslMode::Disable {
+        let (client, connection) = config.connect(NoTls).await.map_err(failed)?;
+        drive(connection);
+        client
+    } else {
+        let (client, connection) = config.connect(tls.clone()).await.map_err(failed)?;
+        drive(connection);
+        client
     };
     check_server(&client, &location, purpose).await?;
     set(&client, &location, &address.schema, purpose).await?;
@@ -208,10 +205,9 @@ async fn set(client: &Client, location: &str, schema: &str, purpose: Purpose) ->
         Purpose::Serve => SETTINGS,
         Purpose::Read => READER_SETTINGS,
     };
-    let mut sql = format!("SET search_path = {}, pg_temp;", quoted(schema));
-    for (name, value) in settings {
-        sql.push_str(&format!("SET {name} = '{value}';"));
-    }
+    let set = settings.iter().map(|(name, value)| format!("SET {name} = '{value}';"));
+    let path = format!("SET search_path = {}, pg_temp;", quoted(schema));
+    let sql: String = std::iter::once(path).chain(set).collect();
     client.batch_execute(&sql).await.map_err(failed)?;
     let names: Vec<_> = settings.iter().map(|(name, _)| *name).collect();
     let held = client

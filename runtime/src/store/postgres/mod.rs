@@ -75,6 +75,29 @@ impl PostgresStore {
         })
     }
 
+    /// The schema version that is there, 0 where there is none, and the latest that this program knows. Changes nothing.
+    ///
+    /// # Errors
+    /// [`OpenError`], each with what to do about it.
+    pub async fn version(address: &PostgresAddress) -> Result<(i64, i64), OpenError> {
+        let client = connect::connect(address, connect::Purpose::Read).await?;
+        match migrate::recognise(&client, address).await? {
+            migrate::Found::Foreign => Err(OpenError::Foreign {
+                location: address.location(),
+            }),
+            found => Ok((found.version(), migrate::known())),
+        }
+    }
+
+    /// Brings the schema up to date, or makes it.
+    ///
+    /// # Errors
+    /// [`OpenError`], each with what to do about it.
+    pub async fn migrate(address: &PostgresAddress) -> Result<(), OpenError> {
+        let client = connect::connect(address, connect::Purpose::Serve).await?;
+        migrate::prepare(&client, address, true).await
+    }
+
     /// Runs statements that each stand alone.
     async fn run<T>(&self, work: impl AsyncFnOnce(&Session) -> Result<T, Failure>) -> Result<T, StoreError> {
         let mut lease = self.pool.lease().await?;

@@ -4,6 +4,7 @@ use std::error::Error as _;
 
 use thiserror::Error;
 use tokio_postgres::Error;
+use tokio_postgres::error::SqlState;
 use tokio_rustls::rustls;
 
 use super::failure::{plain, sentence};
@@ -103,7 +104,7 @@ impl From<OpenError> for StoreError {
 /// Why the server, or the way to it, would not have us.
 pub(super) fn refusal(error: &Error, location: &str) -> OpenError {
     let (location, why) = (location.to_owned(), plain(error));
-    match error.code().map(|code| code.code()) {
+    match error.code().map(SqlState::code) {
         Some("28P01" | "28000") => OpenError::Credentials { location, why },
         Some("3D000") => OpenError::Missing {
             location,
@@ -114,7 +115,6 @@ pub(super) fn refusal(error: &Error, location: &str) -> OpenError {
             what: "its owner grants CONNECT on the database and USAGE on the schema".to_owned(),
             why,
         },
-        Some(_) => OpenError::Unavailable(sentence(error, &location)),
         None if is_certificate(error) => OpenError::Certificate { location, why },
         None if error.to_string().starts_with("invalid configuration")
             || error.to_string().starts_with("authentication error") =>
@@ -123,7 +123,7 @@ pub(super) fn refusal(error: &Error, location: &str) -> OpenError {
         }
         // A server without TLS does not get it by waiting.
         None if why.contains("does not support TLS") => OpenError::Unfit { location, why },
-        None => OpenError::Unavailable(sentence(error, &location)),
+        Some(_) | None => OpenError::Unavailable(sentence(error, &location)),
     }
 }
 

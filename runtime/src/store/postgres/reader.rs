@@ -209,15 +209,15 @@ impl PostgresReader {
         let values: Vec<&(dyn ToSql + Sync)> = values.to_vec();
         let rows = self.wait(async { Ok(self.client.query_raw(sql, values).await?) })?;
         let mut rows = Box::pin(rows);
-        loop {
-            let some = self.wait(fetch(rows.as_mut()))?;
-            if some.is_empty() {
-                return Ok(());
-            }
-            for row in &some {
+        let mut more = true;
+        while more {
+            let fetched = self.wait(fetch(rows.as_mut()))?;
+            more = fetched.1;
+            for row in &fetched.0 {
                 see(read(row).map_err(|failure| failure.of(&self.location))?)?;
             }
         }
+        Ok(())
     }
 
     fn wait<T>(&self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, StoreError> {
@@ -236,13 +236,15 @@ impl Drop for PostgresReader {
     }
 }
 
-/// The next rows; none at the end.
-async fn fetch(mut rows: Pin<&mut RowStream>) -> Result<Vec<Row>, Failure> {
+/// The next rows, and whether there may be more: at its end a stream must not be asked again.
+async fn fetch(mut rows: Pin<&mut RowStream>) -> Result<(Vec<Row>, bool), Failure> {
     let (mut some, mut bytes) = (Vec::new(), 0);
     while some.len() < ROWS_AT_ONCE && bytes < BYTES_AT_ONCE {
-        let Some(row) = rows.try_next().await? else { break };
+        let Some(row) = rows.try_next().await? else {
+            return Ok((some, false));
+        };
         bytes += row.raw_size_bytes();
         some.push(row);
     }
-    Ok(some)
+    Ok((some, true))
 }

@@ -159,7 +159,7 @@ impl Unit for PostgresUnit {
     }
 
     async fn write(&mut self, writes: &Writes) -> Result<(), StoreError> {
-        let written = self.send_writes(writes).await;
+        let written = Box::pin(self.send_writes(writes)).await;
         self.next_sequence = self.judged(written)?;
         crash_point!("tx.state");
         crash_point!("tx.outbox");

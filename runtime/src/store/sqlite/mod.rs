@@ -81,6 +81,15 @@ impl SqliteStore {
         })
     }
 
+    /// The schema version of the file at `path`, 0 where there is none, and the latest that this program knows. Changes
+    /// nothing.
+    ///
+    /// # Errors
+    /// [`OpenError`], each with what to do about it.
+    pub fn version(path: &Path) -> Result<(i64, i64), OpenError> {
+        open::version(path)
+    }
+
     /// Runs a transaction of no lane's turn, together with the units that are waiting; durable when it returns.
     ///
     /// What it does can be done again, so an unknown outcome is the same to the caller as none.

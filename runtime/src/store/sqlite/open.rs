@@ -174,6 +174,19 @@ pub(super) fn reader(path: &Path) -> Result<Connection, OpenError> {
     })
 }
 
+/// The schema version of a file, 0 where there is none, and the latest that this program knows. Changes nothing.
+pub(super) fn version(path: &Path) -> Result<(i64, i64), OpenError> {
+    if !path.exists() {
+        return Ok((0, known()));
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(|error| refusal(&error, path))?;
+    match recognise(&connection, path) {
+        Err(OpenError::NewerVersion { found, known, .. }) => Ok((found, known)),
+        found => found.map(|found| (found, known())),
+    }
+}
+
 fn prepare_reader(connection: Connection, path: &Path) -> Result<Connection, OpenError> {
     let failed = |error: rusqlite::Error| refusal(&error, path);
     let wait = SqliteOptions::default().busy_timeout;

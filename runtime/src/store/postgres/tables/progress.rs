@@ -64,8 +64,8 @@ pub(in crate::store::postgres) async fn advance(session: &Session, lane: Lane, m
     let topics: Vec<&str> = moves.iter().map(|moved| &*moved.topic).collect();
     let expected: Vec<i64> = moves.iter().map(|moved| moved.expected.get()).collect();
     let next: Vec<i64> = moves.iter().map(|moved| moved.next.get()).collect();
-    let moved = session.execute(ADVANCE, &[&lane, &topics, &expected, &next]).await?;
-    if moved == moves.len() as u64 {
+    let done = session.execute(ADVANCE, &[&lane, &topics, &expected, &next]).await?;
+    if done == moves.len() as u64 {
         return Ok(());
     }
     Err(StoreError::Fenced { lane }.into())

@@ -3,6 +3,7 @@
 mod audit;
 mod bench;
 mod config;
+mod db;
 mod demo;
 mod explain;
 mod global;
@@ -18,6 +19,7 @@ use clap::{Parser, Subcommand};
 pub(crate) use audit::AuditArgs;
 pub(crate) use bench::{BenchArgs, MeasureName};
 pub(crate) use config::{ConfigArgs, ConfigCommand, ConfigShowArgs};
+pub(crate) use db::{DbArgs, DbCommand, ServiceName};
 pub(crate) use demo::DemoArgs;
 pub(crate) use explain::ExplainArgs;
 pub(crate) use global::{Flags, GlobalArgs};
@@ -69,6 +71,7 @@ pub(crate) enum Command {
     Audit(AuditArgs),
     #[command(hide = true)]
     Bench(BenchArgs),
+    Db(DbArgs),
     Config(ConfigArgs),
     Explain(ExplainArgs),
     Completions(CompletionsArgs),

@@ -3,6 +3,7 @@
 mod audit;
 mod bench;
 mod config;
+mod db;
 mod demo;
 mod explain;
 mod failures;
@@ -18,7 +19,8 @@ mod topics;
 use clap::CommandFactory as _;
 
 use crate::args::{
-    Cli, Command, ConfigCommand, Flags, GlobalArgs, OrderCommand, SchemasCommand, StockCommand, TopicsCommand,
+    Cli, Command, ConfigCommand, DbCommand, Flags, GlobalArgs, OrderCommand, SchemasCommand, StockCommand,
+    TopicsCommand,
 };
 use crate::config::{Said, Settings};
 use crate::exit::Exit;
@@ -65,6 +67,10 @@ pub(crate) fn run(cli: Cli) -> Outcome {
         },
         Command::Audit(args) => audit::run(&args, global, output),
         Command::Bench(args) => bench::run(args, global, output),
+        Command::Db(args) => match args.command {
+            DbCommand::Status(args) => db::status(&args.services, global, output),
+            DbCommand::Migrate(args) => db::migrate(&args.services, global, output),
+        },
         Command::Config(args) => match args.command {
             ConfigCommand::Show(args) => config::show(&args, global, output),
         },

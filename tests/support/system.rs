@@ -135,7 +135,8 @@ impl System {
         std::fs::read_to_string(self.log_file(service)).unwrap_or_default()
     }
 
-    fn log_file(&self, service: &str) -> PathBuf {
+    /// The file of a log.
+    pub(crate) fn log_file(&self, service: &str) -> PathBuf {
         self.folder.path().join(format!("{service}.log"))
     }
 }

@@ -1,0 +1,69 @@
+//! A database of a test's own on the shared server of PostgreSQL.
+
+use std::process::Command;
+
+use super::process::stdout_of;
+use super::setting;
+
+/// A database that is dropped with the test.
+#[derive(Debug)]
+pub(crate) struct Database {
+    server: String,
+    name: String,
+}
+
+impl Database {
+    /// Makes one.
+    ///
+    /// # Panics
+    /// When `./tests/run` has started no server.
+    pub(crate) fn make() -> Self {
+        let database = Self {
+            server: setting("ORDERFLOW_TEST_POSTGRES"),
+            name: super::unique("orderflow").replace('-', "_"),
+        };
+        psql(&database.server, &format!("CREATE DATABASE {}", database.name));
+        database
+    }
+
+    /// As `--database` takes it.
+    pub(crate) fn url(&self) -> String {
+        let (place, parameters) = self.server.split_once('?').unwrap_or((&self.server, ""));
+        let (place, _) = place.rsplit_once('/').expect("a URL with a database");
+        let parameters = if parameters.is_empty() {
+            String::new()
+        } else {
+            format!("?{parameters}")
+        };
+        format!("{place}/{}{parameters}", self.name)
+    }
+
+    /// A number; `None` while what is asked for is not there.
+    pub(crate) fn number(&self, query: &str) -> Option<i64> {
+        let output = command(&self.url(), query).output().expect("psql runs");
+        String::from_utf8_lossy(&output.stdout).trim().parse().ok()
+    }
+
+    /// Runs a statement.
+    pub(crate) fn run(&self, sql: &str) {
+        psql(&self.url(), sql);
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
+        drop(command(&self.server, &sql).output());
+    }
+}
+
+fn psql(url: &str, sql: &str) {
+    stdout_of(&mut command(url, sql));
+}
+
+/// `psql` is a look from outside: a test that asked by the program's own reader would believe the program.
+fn command(url: &str, sql: &str) -> Command {
+    let mut command = Command::new("psql");
+    command.args(["-X", "-q", "-t", "-A", "-v", "ON_ERROR_STOP=1", "-d", url, "-c", sql]);
+    command
+}

@@ -158,6 +158,11 @@ async fn a_missing_database_and_a_server_that_is_not_there() {
 async fn the_host_that_takes_writes_is_found() {
     let schema = Schema::fresh();
     let role = schema.role("").await;
+    drop(
+        open(&schema.url_of(&role), MIGRATES)
+            .await
+            .expect("made, while writes are taken"),
+    );
     schema
         .run(&format!("ALTER ROLE {role} SET default_transaction_read_only = on"))
         .await;

@@ -281,24 +281,6 @@ fn help_comes_at_once() {
 }
 
 #[test]
-fn every_example_of_every_help_is_understood() {
-    let folder = folder();
-    let examples = examples(folder.path(), &[]);
-    assert!(examples.len() >= 12, "{examples:?}");
-    for example in examples {
-        let words: Vec<_> = example
-            .split(['|', '>'])
-            .next()
-            .unwrap_or_default()
-            .split_whitespace()
-            .skip(1)
-            .collect();
-        let output = run(orderflow(folder.path(), &words).arg("--help"));
-        assert!(output.status.success(), "{example}: {}", stderr(&output));
-    }
-}
-
-#[test]
 fn every_setting_is_documented_with_its_default() {
     let folder = folder();
     let output = run(&mut orderflow(folder.path(), &["config", "show", "--json"]));
@@ -316,30 +298,4 @@ fn every_setting_is_documented_with_its_default() {
         let row = format!("| `{}` |{default} | {} |", text("key"), text("about"));
         assert!(document.contains(&row), "docs/command-line.md lacks: {row}");
     }
-}
-
-/// The lines behind `$` of a command's help and of those below it.
-fn examples(folder: &Path, command: &[&str]) -> Vec<String> {
-    let output = run(orderflow(folder, command).arg("--help"));
-    let help = stdout(&output);
-    let own = help
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("$ ").map(str::to_owned));
-    let mut all: Vec<_> = own.collect();
-    for below in subcommands(&help) {
-        all.extend(examples(folder, &[command, &[below]].concat()));
-    }
-    all
-}
-
-fn subcommands(help: &str) -> Vec<&str> {
-    let listed = help
-        .lines()
-        .skip_while(|line| *line != "Commands:")
-        .skip(1)
-        .take_while(|line| !line.is_empty());
-    listed
-        .filter_map(|line| line.split_whitespace().next())
-        .filter(|name| *name != "help")
-        .collect()
 }

@@ -10,7 +10,22 @@ use rustix::process::{Pid, Signal, kill_process};
 
 /// The `orderflow` binary of this build, with none of the caller's settings in its environment.
 pub(crate) fn orderflow() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_orderflow"));
+    unsettled(env!("CARGO_BIN_EXE_orderflow"))
+}
+
+/// Commands as a user types them into bash, with `orderflow` on the path and none of the caller's settings.
+pub(crate) fn shell(script: &str) -> Command {
+    let folder = Path::new(env!("CARGO_BIN_EXE_orderflow")).parent().expect("a folder");
+    let others = std::env::var("PATH").unwrap_or_default();
+    let mut command = unsettled("bash");
+    command
+        .args(["-c", script])
+        .env("PATH", format!("{}:{others}", folder.display()));
+    command
+}
+
+fn unsettled(program: &str) -> Command {
+    let mut command = Command::new(program);
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("ORDERFLOW_") {
             command.env_remove(name);

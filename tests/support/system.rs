@@ -2,7 +2,7 @@
 //!
 //! The names of the groups are fixed, so daemons of two tests cannot share a broker.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use super::broker::Broker;
 use super::cluster;
-use super::process::{Daemon, orderflow, stdout_of};
+use super::process::{Daemon, orderflow, shell, stdout_of};
 use super::wait_until;
 
 /// The longest that daemons may take for what a test gives them to do.
@@ -25,6 +25,7 @@ const READS: [(&str, &[&str]); 2] = [("inventory", &["orders", "stock"]), ("paym
 pub(crate) struct System {
     pub(crate) broker: Broker,
     folder: TempDir,
+    data_dir: PathBuf,
 }
 
 impl System {
@@ -42,7 +43,21 @@ impl System {
     /// On a broker without any topics.
     pub(crate) fn on(broker: Broker) -> Self {
         let folder = TempDir::with_prefix("orderflow-system").expect("a temporary folder");
-        Self { broker, folder }
+        // The one that the program takes by itself.
+        let data_dir = folder.path().join("orderflow-data");
+        Self {
+            broker,
+            folder,
+            data_dir,
+        }
+    }
+
+    /// The same with its databases in another folder.
+    pub(crate) fn with_data_in(self, data_dir: &Path) -> Self {
+        Self {
+            data_dir: data_dir.to_owned(),
+            ..self
+        }
     }
 
     /// The address of its broker.
@@ -52,7 +67,15 @@ impl System {
 
     /// The program, told of this broker and this folder. In the folder, so that no configuration file of another is read.
     pub(crate) fn orderflow(&self) -> Command {
-        let mut command = orderflow();
+        self.told(orderflow())
+    }
+
+    /// Commands in bash, told the same.
+    pub(crate) fn shell(&self, script: &str) -> Command {
+        self.told(shell(script))
+    }
+
+    fn told(&self, mut command: Command) -> Command {
         command
             .current_dir(self.folder.path())
             .env("ORDERFLOW_BROKERS", self.brokers())
@@ -72,9 +95,14 @@ impl System {
         Daemon::start(&mut command, &self.log_file(log))
     }
 
+    /// Where the program runs.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// The folder of the databases.
-    pub(crate) fn data_dir(&self) -> PathBuf {
-        self.folder.path().join("data")
+    pub(crate) fn data_dir(&self) -> &Path {
+        &self.data_dir
     }
 
     /// Starts `schemas serve` and gives it with its URL.

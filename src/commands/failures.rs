@@ -20,7 +20,8 @@ use crate::slug::Slug;
 pub(super) fn of_topics(error: &topics::Error) -> Failure {
     use topics::Error;
     match error {
-        Error::Unreachable { cause, .. } => unreachable(error, &cause.to_string()),
+        Error::Unreachable { .. } => unreachable(error),
+        Error::Credentials { .. } => refused(error),
         Error::Configuration(_) => {
             Failure::from_error(Slug::ConfigInvalid, error).hint("orderflow config show --origin")
         }
@@ -156,6 +157,7 @@ pub(super) fn of_sink(error: &SinkError) -> Failure {
     match error {
         SinkError::MissingTopic { .. } => failure.hint("orderflow topics apply"),
         SinkError::Unreachable { .. } | SinkError::Configuration(_) => failure.hint("orderflow config show --origin"),
+        SinkError::Credentials { .. } => refused(error),
         _ => failure,
     }
 }
@@ -166,8 +168,8 @@ pub(super) fn of_service(error: &ServiceError) -> Failure {
         ServiceError::Settings(_) | ServiceError::Configuration(_) => {
             Failure::from_error(Slug::ConfigInvalid, error).hint("orderflow config show --origin")
         }
-        ServiceError::Unreachable { why, .. } => unreachable(error, why),
-        ServiceError::Denied { .. } => Failure::from_error(Slug::Unauthenticated, error),
+        ServiceError::Unreachable { .. } => unreachable(error),
+        ServiceError::Denied { .. } => refused(error),
         ServiceError::Topics(_) => Failure::from_error(Slug::TopicsNotReady, error).hint("orderflow topics apply"),
         ServiceError::Store(cause) => of_store(cause),
         ServiceError::Halted(halt) => of_halt(halt),
@@ -245,14 +247,16 @@ pub(super) fn of_ledger(error: &LedgerError) -> Failure {
     }
 }
 
-/// A broker that lets nobody in looks like one that is not there, but for what the client said last.
-fn unreachable(error: &dyn std::error::Error, last: &str) -> Failure {
-    let heard = last.to_lowercase();
-    if heard.contains("authentication") || heard.contains("sasl") {
-        return Failure::from_error(Slug::Unauthenticated, error).hint("orderflow explain unauthenticated");
-    }
+fn unreachable(error: &dyn std::error::Error) -> Failure {
     Failure::from_error(Slug::KafkaUnavailable, error)
         .hint("orderflow config show --origin tells where the address comes from")
+}
+
+/// A broker that answers and lets nobody in.
+fn refused(error: &dyn std::error::Error) -> Failure {
+    Failure::from_error(Slug::Unauthenticated, error)
+        .hint("orderflow config show --origin tells where the credentials come from")
+        .hint("orderflow explain unauthenticated")
 }
 
 /// What Kafka's word for an error is here.

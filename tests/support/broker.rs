@@ -35,10 +35,31 @@ impl Broker {
     /// The same behind a door: `door` is given the port the broker will listen on, and gives the port of 127.0.0.1 that
     /// the broker tells its clients to use.
     pub(crate) fn start_behind(door: impl FnOnce(u16) -> u16) -> Self {
-        let folder = TempDir::with_prefix("orderflow-broker").expect("a temporary folder");
         let (port, controller_port) = (free_port(), free_port());
         let advertised = format!("advertised.listeners=PLAINTEXT://127.0.0.1:{}", door(port));
-        let process = launch(folder.path(), (port, controller_port), Some(&advertised));
+        Self::start_with((port, controller_port), &[advertised])
+    }
+
+    /// The same with a second listener, on which clients say who they are by SASL PLAIN. Gives its address too.
+    pub(crate) fn start_guarded(user: &str, password: &str) -> (Self, String) {
+        let (port, controller_port, guarded) = (free_port(), free_port(), free_port());
+        let listeners = format!("PLAINTEXT://127.0.0.1:{port},GUARDED://127.0.0.1:{guarded}");
+        let module = "org.apache.kafka.common.security.plain.PlainLoginModule";
+        let properties = [
+            format!("listeners={listeners},CONTROLLER://127.0.0.1:{controller_port}"),
+            format!("advertised.listeners={listeners}"),
+            "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,GUARDED:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT".to_owned(),
+            "inter.broker.listener.name=PLAINTEXT".to_owned(),
+            "sasl.enabled.mechanisms=PLAIN".to_owned(),
+            format!("listener.name.guarded.plain.sasl.jaas.config={module} required user_{user}=\"{password}\";"),
+        ];
+        let broker = Self::start_with((port, controller_port), &properties);
+        (broker, format!("127.0.0.1:{guarded}"))
+    }
+
+    fn start_with((port, controller_port): (u16, u16), properties: &[String]) -> Self {
+        let folder = TempDir::with_prefix("orderflow-broker").expect("a temporary folder");
+        let process = launch(folder.path(), (port, controller_port), properties);
         let mut broker = Self {
             process,
             port,
@@ -61,7 +82,7 @@ impl Broker {
 
     /// Starts again on the data and ports it had, after [`Broker::kill`], and waits until it answers.
     pub(crate) fn restart(&mut self) {
-        self.process = launch(self.folder.path(), (self.port, self.controller_port), None);
+        self.process = launch(self.folder.path(), (self.port, self.controller_port), &[]);
         self.await_answer();
     }
 
@@ -86,14 +107,14 @@ impl Broker {
     }
 }
 
-/// `property` counts at the first start on a folder.
-fn launch(folder: &Path, (port, controller_port): (u16, u16), property: Option<&str>) -> Daemon {
+/// `properties` count at the first start on a folder, and win over what the script sets.
+fn launch(folder: &Path, (port, controller_port): (u16, u16), properties: &[String]) -> Daemon {
     let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/kafka/broker");
     let mut command = Command::new(script);
     command
         .arg(folder)
         .args([port.to_string(), controller_port.to_string()])
-        .args(property)
+        .args(properties)
         .stdin(Stdio::null());
     command.env("ORDERFLOW_TEST_KAFKA_LIBS", super::setting("ORDERFLOW_TEST_KAFKA_LIBS"));
     Daemon::start(&mut command, &folder.join("start.log"))

@@ -1,10 +1,10 @@
 //! Clients for looking and changing: they remember what librdkafka says by itself, so that an error can name its cause.
 
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use orderflow_runtime::kafka::Connection;
 use rdkafka::admin::AdminClient;
@@ -19,14 +19,32 @@ use super::error::{Error, Heard};
 /// How long a broker may take to answer one request.
 pub(crate) const REQUEST: Duration = Duration::from_secs(10);
 
-/// Keeps the last failure of a connection, which librdkafka reports outside of any call.
+/// How long one request waits before what the client says is listened to.
+const STEP: Duration = Duration::from_secs(1);
+
+/// Lines that a client may say before the one that tells why it failed.
+const MOST_SAID: usize = 50;
+
+/// Keeps the last failure of a connection, which librdkafka reports outside of any call, and a refusal of our credentials.
 #[derive(Debug, Default)]
-pub(crate) struct Listener(Mutex<Option<String>>);
+pub(crate) struct Listener {
+    failure: Mutex<Option<String>>,
+    refusal: Mutex<Option<String>>,
+}
 
 impl Listener {
     pub(crate) fn heard(&self) -> Heard {
-        Heard(self.0.lock().unwrap_or_else(PoisonError::into_inner).clone())
+        Heard(kept(&self.failure).clone())
     }
+
+    fn refused(&self) -> Option<Heard> {
+        let refusal = kept(&self.refusal).clone();
+        refusal.map(|said| Heard(Some(said)))
+    }
+}
+
+fn kept(said: &Mutex<Option<String>>) -> MutexGuard<'_, Option<String>> {
+    said.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl ClientContext for Listener {
@@ -34,11 +52,14 @@ impl ClientContext for Listener {
         tracing::debug!(target: "librdkafka", ?level, facility, "{message}");
         if facility == "FAIL" {
             let said = message.split_once("]: ").map_or(message, |(_thread, said)| said);
-            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(said.to_owned());
+            *kept(&self.failure) = Some(said.to_owned());
         }
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Authentication) {
+            *kept(&self.refusal) = Some(reason.to_owned());
+        }
         tracing::debug!(target: "librdkafka", "{error}: {reason}");
     }
 }
@@ -61,22 +82,46 @@ pub(crate) fn reader(connection: &Connection, defaults: &[(&str, &str)]) -> Resu
         .map_err(|error| configuration(&error))
 }
 
-/// All topics and brokers, or the sentence for a cluster that is not there.
+/// All topics and brokers, or the sentence for a cluster that is not there. Asks for a little at a time, so that a refusal
+/// of our credentials is noticed and told as what it is: the client tries them again for ever.
 pub(crate) fn metadata(connection: &Connection, reader: &BaseConsumer<Listener>) -> Result<Metadata, Error> {
-    reader.fetch_metadata(None, REQUEST).map_err(|error| {
-        // What a client has to say is said only to who polls it.
-        for _ in 0..MOST_SAID {
-            if reader.context().heard().0.is_some() {
-                break;
-            }
-            drop(reader.poll(Duration::from_millis(10)));
+    let until = Instant::now() + REQUEST;
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        let error = match reader.fetch_metadata(None, left.min(STEP)) {
+            Ok(metadata) => return Ok(metadata),
+            Err(error) => error,
+        };
+        listen(reader);
+        let brokers = connection.brokers.clone();
+        if let Some(cause) = reader.context().refused() {
+            return Err(Error::Credentials { brokers, cause });
         }
-        answer(connection, reader.context().heard(), "asking for the topics", &error)
-    })
+        if Instant::now() >= until || !gave_up(&error) {
+            return Err(answer(
+                connection,
+                reader.context().heard(),
+                "asking for the topics",
+                &error,
+            ));
+        }
+    }
 }
 
-/// Lines that a client may say before the one that tells why it failed.
-const MOST_SAID: usize = 50;
+/// What a client has to say is said only to who polls it.
+fn listen(reader: &BaseConsumer<Listener>) {
+    for _ in 0..MOST_SAID {
+        let quiet = reader.poll(Duration::from_millis(1)).is_none();
+        if quiet && reader.context().heard().0.is_some() {
+            break;
+        }
+    }
+}
+
+/// Whether no answer came, and asking again may bring one.
+fn gave_up(error: &KafkaError) -> bool {
+    error.rdkafka_error_code().is_none_or(is_local)
+}
 
 /// Tells a cluster that is not there from one that says no. `heard` is what the client said by itself.
 pub(crate) fn answer(connection: &Connection, heard: Heard, what: &str, error: &KafkaError) -> Error {

@@ -19,6 +19,15 @@ pub enum Error {
         #[source]
         cause: Heard,
     },
+    /// The cluster is there and refuses our credentials.
+    #[error("the brokers at {brokers} refuse the credentials")]
+    Credentials {
+        /// As configured.
+        brokers: String,
+        /// What they say.
+        #[source]
+        cause: Heard,
+    },
     /// The client could not be configured; a property is wrong.
     #[error("the Kafka client does not take its configuration: {0}")]
     Configuration(String),

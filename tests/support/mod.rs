@@ -10,6 +10,7 @@
 
 pub(crate) mod broker;
 pub(crate) mod cluster;
+pub(crate) mod disk;
 pub(crate) mod postgres;
 pub(crate) mod process;
 pub(crate) mod records;

@@ -351,11 +351,15 @@ impl<H: Handler, S: Store> Edge<H, S> {
         F: Future<Output = Result<T, StoreError>>,
     {
         let until = Instant::now() + CLAIM_PATIENCE;
+        let mut said = String::new();
         loop {
             match self.with.runtime.block_on(ask()) {
                 Ok(answer) => return Ok(answer),
                 Err(StoreError::Unavailable(why)) if Instant::now() < until && !*self.with.shutdown.borrow() => {
-                    self.with.shared.observer.trouble(&why);
+                    if why != said {
+                        self.with.shared.observer.trouble(&why);
+                        said = why;
+                    }
                     std::thread::sleep(CLAIM_RETRY);
                 }
                 Err(error) => return Err(error.into()),

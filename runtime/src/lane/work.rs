@@ -84,7 +84,11 @@ impl<P, H: Handler, S: Store> Lane<P, H, S> {
         loop {
             match self.desk.store().resolve(self.desk.at).await {
                 Ok(Outcome::Happened) => return Ok(Mend::Done),
-                Ok(Outcome::DidNot) => return Ok(Mend::Again),
+                Ok(Outcome::DidNot) => {
+                    // A full disk says so at COMMIT, and would say it again at once.
+                    rest(wait).await;
+                    return Ok(Mend::Again);
+                }
                 Err(StoreError::Fenced { lane }) => return Err(self.again(Again::Fenced(lane))),
                 Err(StoreError::Halt(why)) => return Err(self.stop(StoreError::Halt(why).into())),
                 Err(error) => self.pause(wait, &error.to_string()).await,
@@ -213,8 +217,7 @@ impl<P, H: Handler, S: Store> Lane<P, H, S> {
             .shared
             .observer
             .trouble(&format!("lane {}: {why}", self.desk.lane()));
-        tokio::time::sleep(*wait).await;
-        *wait = (*wait * 2).min(RETRY_LAST);
+        rest(wait).await;
     }
 
     pub(super) fn stop(&self, error: ServiceError) -> Ended {
@@ -234,6 +237,12 @@ impl<P, H: Handler, S: Store> Lane<P, H, S> {
         let _ended = self.desk.shared.notices.send(notice);
         Ended
     }
+}
+
+/// Waits, the next time longer.
+async fn rest(wait: &mut Duration) {
+    tokio::time::sleep(*wait).await;
+    *wait = (*wait * 2).min(RETRY_LAST);
 }
 
 /// What mends a batch that did not go through.

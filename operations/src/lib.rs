@@ -3,4 +3,5 @@
 pub mod audit;
 pub mod bench;
 pub mod demo;
+mod real;
 pub mod topics;

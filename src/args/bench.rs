@@ -25,11 +25,11 @@ pub(crate) struct BenchArgs {
     #[arg(long = "measure", value_name = "MEASURE", value_enum)]
     pub(crate) measures: Vec<MeasureName>,
 
-    /// On which orders: hot (50 products) or wide (3,375); both, if not given; repeatable
+    /// On which orders: hot (50 products), wide (3,375) or real (a shop's own); all, if not given; repeatable
     #[arg(long = "workload", value_name = "WORKLOAD")]
     pub(crate) workloads: Vec<Workload>,
 
-    /// Orders of a round [default: 1000000]
+    /// Orders of a round, all of them waiting when it is about catching up [default: 1000000]
     #[arg(long, value_name = "N")]
     pub(crate) orders: Option<u64>,
 

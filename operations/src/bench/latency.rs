@@ -138,7 +138,7 @@ impl Bench<'_> {
 }
 
 fn generator(workload: &Workload, seed: u64) -> Result<Generator, Error> {
-    Generator::new(&workload.shape(), load::SOURCE, seed).map_err(|error| Error::Load {
+    Generator::new(&workload.made_up()?, load::SOURCE, seed).map_err(|error| Error::Load {
         topic: workload.to_string(),
         cause: error.to_string(),
     })

@@ -7,9 +7,9 @@ use orderflow_runtime::kafka::Connection;
 use orderflow_schemas::Topic;
 use uuid::{Builder, Uuid};
 
-use super::Error;
 use super::ground::Ground;
 use super::workload::Workload;
+use super::{Error, real};
 
 /// Stock of each product: more than any run can order.
 const PLENTY: i64 = 1_000_000_000;
@@ -25,27 +25,48 @@ pub(super) fn stock(ground: &Ground, workload: &Workload, stop: &Stop) -> Result
         cause: cause.to_string(),
     };
     let mut sink = Sink::open(&ground.connection, SinkOptions::stream(topic), stop).map_err(failed)?;
-    for (index, (product, quantity)) in (0_u64..).zip(workload.shape().stock(PLENTY)) {
-        sink.send(&received(index, product, quantity)).map_err(failed)?;
+    for (index, product) in (0_u64..).zip(products(workload)?) {
+        sink.send(&received(index, product)).map_err(failed)?;
     }
     Ok(sink.finish().map_err(failed)?.acknowledged)
 }
 
-fn received(index: u64, product_id: ProductId, quantity: i64) -> StockReceived {
-    let mut random = [0; 10];
-    // At the end: bits at the beginning make way for the version.
-    random[2..].copy_from_slice(&index.to_be_bytes());
+fn products(workload: &Workload) -> Result<Vec<ProductId>, Error> {
+    match workload.shape() {
+        Some(shape) => Ok(shape.stock(PLENTY).map(|(product, _)| product).collect()),
+        None => real::products(),
+    }
+}
+
+fn received(index: u64, product_id: ProductId) -> StockReceived {
     StockReceived {
         meta: Meta {
-            event_id: EventId(Builder::from_unix_timestamp_millis(now().0.unsigned_abs() / 1_000, &random).into_uuid()),
+            event_id: EventId(uuid(Kind::Stock, index)),
             occurred_at: now(),
             correlation_id: product_id.as_str().to_owned(),
             causation_id: None,
             source: SOURCE.to_owned(),
         },
         product_id,
-        quantity,
+        quantity: PLENTY,
     }
+}
+
+/// What an id is of, so that no two of one index are alike.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Kind {
+    Stock = 1,
+    Order = 2,
+    Event = 3,
+}
+
+/// An id in the order of time, as all ids are that are inserted somewhere.
+pub(super) fn uuid(kind: Kind, index: u64) -> Uuid {
+    let mut random = [0; 10];
+    // The first bits make way for the version, and two of the third byte for the variant.
+    random[1] = kind as u8;
+    random[2..].copy_from_slice(&index.to_be_bytes());
+    Builder::from_unix_timestamp_millis(now().0.unsigned_abs() / 1_000, &random).into_uuid()
 }
 
 /// Made-up orders as fast as they go in, as one would with `order emit`.
@@ -59,7 +80,7 @@ pub(super) fn emission(topic: &str, workload: &Workload, orders: u64, seed: u64)
         rate: Rate::Max,
         seed: Some(seed),
         start: None,
-        shape: workload.shape(),
+        shape: workload.made_up()?,
         source: SOURCE.to_owned(),
         sink: SinkOptions::stream(topic),
     })
@@ -72,7 +93,10 @@ pub(super) fn orders(
     workload: &Workload,
     (orders, stop): (u64, &Stop),
 ) -> Result<(), Error> {
-    let options = emission(topic, workload, orders, Uuid::nil().as_u64_pair().0)?;
+    if !workload.is_made_up() {
+        return real::orders(connection, topic, orders, stop);
+    }
+    let options = emission(topic, workload, orders, 0)?;
     let emitted = emit(connection, &options, stop, &mut |_| {}).map_err(|error| Error::Load {
         topic: topic.to_owned(),
         cause: error.to_string(),

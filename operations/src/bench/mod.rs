@@ -21,6 +21,7 @@ mod load;
 mod process;
 mod producing;
 mod raw;
+mod real;
 mod report;
 mod watch;
 mod workload;
@@ -90,7 +91,7 @@ impl Options {
     pub fn full(folder: PathBuf, child: Vec<OsString>) -> Self {
         Self {
             measures: Measure::ALL.to_vec(),
-            workloads: vec![Workload::Hot, Workload::Wide],
+            workloads: vec![Workload::Hot, Workload::Wide, Workload::Real],
             orders: 1_000_000,
             rounds: 3,
             rate: 1_000,

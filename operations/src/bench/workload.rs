@@ -15,31 +15,42 @@ pub enum Workload {
     Hot,
     /// Three items each over 3,375 products, as many as half a year of the real shop.
     Wide,
+    /// Half a year of the real shop's own orders, again and again under new ids.
+    Real,
 }
 
 /// There are no such orders.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("unknown workload {0:?}; expected hot (50 products) or wide (3,375 products)")]
+#[error("unknown workload {0:?}; expected hot (50 products), wide (3,375 products) or real (a shop's own orders)")]
 pub struct UnknownWorkload(String);
 
 impl Workload {
-    /// Whether its orders are made up, so that there are as many as one likes.
+    /// Whether its orders are made up, as those of which the targets speak are.
     pub(super) const fn is_made_up(&self) -> bool {
         matches!(self, Self::Hot | Self::Wide)
     }
 
-    /// What the orders look like.
-    pub(super) fn shape(&self) -> Shape {
+    /// What the made-up orders look like; `None` for those that nobody makes up.
+    pub(super) fn shape(&self) -> Option<Shape> {
         let products = match self {
             Self::Hot => 50,
             Self::Wide => 3_375,
+            Self::Real => return None,
         };
-        Shape {
+        Some(Shape {
             products,
             skew: Skew::Even,
             basket: Basket::Fixed(3),
             ..Shape::default()
-        }
+        })
+    }
+
+    /// The same, for what can only be done with made-up orders.
+    pub(super) fn made_up(&self) -> Result<Shape, super::Error> {
+        self.shape().ok_or_else(|| super::Error::Load {
+            topic: self.to_string(),
+            cause: "these orders are not made up".to_owned(),
+        })
     }
 
     /// Its name in topics and folders.
@@ -47,6 +58,7 @@ impl Workload {
         match self {
             Self::Hot => "hot",
             Self::Wide => "wide",
+            Self::Real => "real",
         }
     }
 }
@@ -56,6 +68,7 @@ impl fmt::Display for Workload {
         f.write_str(match self {
             Self::Hot => "3 items, 50 products",
             Self::Wide => "3 items, 3,375 products",
+            Self::Real => "real orders, 25 items on average",
         })
     }
 }
@@ -67,7 +80,23 @@ impl FromStr for Workload {
         match name {
             "hot" => Ok(Self::Hot),
             "wide" => Ok(Self::Wide),
+            "real" => Ok(Self::Real),
             _ => Err(UnknownWorkload(name.to_owned())),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_workload_is_found_by_its_name() {
+        for workload in [Workload::Hot, Workload::Wide, Workload::Real] {
+            assert_eq!(workload.name().parse(), Ok(workload.clone()));
+            assert_eq!(workload.shape().is_some(), workload.is_made_up());
+        }
+        let unknown = "warm".parse::<Workload>().expect_err("there is none");
+        assert!(unknown.to_string().contains("expected hot"), "{unknown}");
     }
 }

@@ -12,9 +12,6 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 
 use super::error::DemoError;
 
-/// The half year of real orders that the project ships; its source and licence stand beside it.
-const ORDERS: &[u8] = include_bytes!("../../../producers/data/online_retail_2010-12_to_2011-05.csv.gz");
-
 /// Orders a second: slow enough that a daemon can be killed in the middle, fast enough to be over soon.
 const PACE: u32 = 1_000;
 
@@ -34,7 +31,7 @@ fn data(orders: u64) -> (Input, ImportOptions) {
         limit: Some(orders),
         ..ImportOptions::default()
     };
-    (Input::bytes("online_retail.csv.gz", ORDERS), options)
+    (crate::real::input(), options)
 }
 
 /// Puts in the stock that the orders ask for, but for a few products.

@@ -50,9 +50,11 @@ pub(in crate::bench) fn produce(connection: &Connection, production: &Production
 /// The orders that `order emit` makes of the same seed.
 fn pool(production: &Production) -> Result<Vec<OrderPlaced>, Error> {
     let mut generator =
-        Generator::new(&production.workload.shape(), load::SOURCE, production.seed).map_err(|error| Error::Load {
-            topic: production.topic.clone(),
-            cause: error.to_string(),
+        Generator::new(&production.workload.made_up()?, load::SOURCE, production.seed).map_err(|error| {
+            Error::Load {
+                topic: production.topic.clone(),
+                cause: error.to_string(),
+            }
         })?;
     let made = (0..production.orders.min(POOL)).map(|_| {
         let mut order = generator.blank();

@@ -1,4 +1,5 @@
-//! Runs the benchmarks: `cargo run --release --example bench -- BROKERS [quick] [orders=N] [rounds=N] [only=NAME] [on=NAME]`.
+//! Runs the benchmarks: `cargo run --release --example bench -- BROKERS [quick] [orders=N] [rounds=N] [only=NAME] [on=NAME]
+//! [program=PATH]`; without the program, `orderflow`, no limits are looked at.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -40,9 +41,13 @@ fn options(said: &[String]) -> Result<Options, Failure> {
             ("orders", count) => options.orders = count.parse()?,
             ("rounds", count) => options.rounds = count.parse()?,
             ("on", name) => options.workloads = vec![name.parse()?],
+            ("program", path) => options.program = Some(path.into()),
             ("only", name) => options.measures.retain(|measure: &Measure| measure.name() == name),
             _ => return Err(format!("what is {word:?}?").into()),
         }
+    }
+    if options.program.is_none() {
+        options.measures.retain(|measure: &Measure| *measure != Measure::Limits);
     }
     Ok(options)
 }

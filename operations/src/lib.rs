@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod bench;
+mod daemon;
 pub mod demo;
 mod real;
 pub mod topics;

@@ -37,7 +37,7 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "N")]
     pub(crate) rounds: Option<u32>,
 
-    /// Fail when a figure misses what it must reach
+    /// Fail when a figure misses what it must reach, or a limit is exceeded
     #[arg(long)]
     pub(crate) check: bool,
 
@@ -55,4 +55,6 @@ pub(crate) enum MeasureName {
     Producing,
     /// How long after an order its fact can be read
     Latency,
+    /// Time to the help, size, memory of an import, time to the end
+    Limits,
 }

@@ -44,12 +44,13 @@ pub(super) fn run(args: BenchArgs, global: &GlobalArgs, output: Output) -> Outco
 fn options(args: BenchArgs, folder: std::path::PathBuf) -> Result<Options, Failure> {
     let this = std::env::current_exe()
         .map_err(|error| Failure::new(Slug::Internal, "this program cannot find itself").caused_by(&error))?;
-    let child = vec![this.into_os_string(), "bench".into(), "--child".into()];
+    let child = vec![this.clone().into_os_string(), "bench".into(), "--child".into()];
     let mut options = if args.quick {
         Options::quick(folder, child)
     } else {
         Options::full(folder, child)
     };
+    options.program = Some(this);
     if !args.measures.is_empty() {
         options.measures = args.measures.into_iter().map(measure).collect();
     }
@@ -66,18 +67,14 @@ const fn measure(name: MeasureName) -> Measure {
         MeasureName::CatchUp => Measure::CatchUp,
         MeasureName::Producing => Measure::Producing,
         MeasureName::Latency => Measure::Latency,
+        MeasureName::Limits => Measure::Limits,
     }
 }
 
 fn checked(report: &Report) -> Outcome {
-    let missed: Vec<_> = report
-        .figures
-        .iter()
-        .filter(|figure| figure.verdict() == Some("missed"))
-        .collect();
+    let missed = report.missed();
     if missed.is_empty() {
         return Ok(Exit::Done);
     }
-    let names: Vec<_> = missed.iter().map(|figure| figure.name.as_str()).collect();
-    Err(Failure::new(Slug::TargetMissed, format!("not reached: {}", names.join(", "))).into())
+    Err(Failure::new(Slug::TargetMissed, format!("not reached: {}", missed.join(", "))).into())
 }

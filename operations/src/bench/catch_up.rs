@@ -9,7 +9,7 @@ use orderflow_schemas::Topic;
 
 use super::child::{Child, Job};
 use super::ground::Ground;
-use super::report::{Better, Figure, Target};
+use super::report::{Better, Figure, Limit, Target};
 use super::watch::{Chase, Watch};
 use super::workload::Workload;
 use super::{Bench, Error, Side, load};
@@ -49,6 +49,7 @@ impl Bench<'_> {
             }
         }
         self.figures.extend(figures(workload, &raw, &ours));
+        self.limits.extend(limit(workload, &ours));
         Ok(())
     }
 
@@ -136,6 +137,13 @@ fn figures(workload: &Workload, raw: &[Chase], ours: &[Chase]) -> Vec<Figure> {
     ]
 }
 
+/// Of the rounds the one with the most: a limit is one in every round.
+fn limit(workload: &Workload, ours: &[Chase]) -> Option<Limit> {
+    let most = ours.iter().map(|chase| chase.peak_kib).max()?;
+    let name = format!("inventory under full load resident at most, {workload}");
+    Some(Limit::new(&name, "MiB", super::watch::float(most) / 1_024.0, 96.0).aim(64.0))
+}
+
 /// Stock movements applied, as far as the database can be read by now.
 fn applied(database: &Path, topic: &str) -> u64 {
     let progress = SqliteReader::open(database).map(|reader| reader.progress());
@@ -151,9 +159,14 @@ pub(super) struct Folder(PathBuf);
 
 impl Folder {
     pub(super) fn make(parent: &Path, name: &str) -> Result<Self, Error> {
-        let path = parent.join(name);
+        // Processes work in it under its name, wherever they are.
+        let path = std::path::absolute(parent.join(name)).map_err(Error::io("finding a folder for a database"))?;
         fs::create_dir_all(&path).map_err(Error::io("making a folder for a database"))?;
         Ok(Self(path))
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0
     }
 
     pub(super) fn database(&self) -> PathBuf {

@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 
 use super::process::{self, Usage};
 use super::workload::Workload;
-use super::{Error, Options, inventory, producing, raw};
+use super::{Error, Options, inventory, limits, producing, raw};
 
 /// How long a process may take to end after it was asked to.
 const ENDS_WITHIN: Duration = Duration::from_secs(15);
@@ -41,6 +41,8 @@ pub(super) enum Job {
     RawProducer(Production),
     /// Orders into a topic, as `order emit --rate max` does.
     Emit(Production),
+    /// The real file's orders into a topic, as `order import` does.
+    Import { topic: String },
 }
 
 /// Orders to be put in.
@@ -59,6 +61,8 @@ pub(super) struct Said {
     pub(super) elapsed: Duration,
     /// CPU meanwhile.
     pub(super) cpu: Duration,
+    /// Most memory it had resident, KiB.
+    pub(super) peak_kib: u64,
 }
 
 impl Job {
@@ -68,6 +72,7 @@ impl Job {
             Self::Inventory { .. } => "inventory",
             Self::RawProducer(_) => "raw producer",
             Self::Emit(_) => "emit",
+            Self::Import { .. } => "import",
         }
     }
 }
@@ -211,6 +216,7 @@ fn work(connection: &Connection, job: &Job, stop: &Stop, ended: oneshot::Receive
         }
         Job::RawProducer(production) => raw::produce(connection, production),
         Job::Emit(production) => producing::emit(connection, production, stop),
+        Job::Import { topic } => limits::import(connection, topic, stop),
     }
 }
 

@@ -5,7 +5,7 @@
 //! Ground    topics and group of one workload          ground.rs     made at its beginning, gone at its end
 //! Child     one process that is measured              child.rs      its CPU and memory are its own: process.rs
 //! raw       the same job with nothing but rdkafka     raw/          the yardstick
-//! Report    figures, ratios, targets                  report.rs
+//! Report    figures, ratios, targets, limits          report.rs
 //! ```
 //!
 //! Absolute figures are the machine's; ratios within a round carry over. What is measured runs in a process of its own,
@@ -17,6 +17,7 @@ mod error;
 mod ground;
 mod inventory;
 mod latency;
+mod limits;
 mod load;
 mod process;
 mod producing;
@@ -35,7 +36,7 @@ use orderflow_runtime::kafka::Connection;
 
 pub use child::serve;
 pub use error::Error;
-pub use report::{Better, Figure, Machine, Report, Target};
+pub use report::{Better, Figure, Limit, Machine, Report, Target};
 pub use workload::{UnknownWorkload, Workload};
 
 /// What can be measured.
@@ -47,11 +48,13 @@ pub enum Measure {
     Producing,
     /// How long after an order is due its fact can be read, at a steady rate.
     Latency,
+    /// What the program may take, whatever raw rdkafka takes. The memory of a daemon comes with [`Measure::CatchUp`].
+    Limits,
 }
 
 impl Measure {
     /// Everything.
-    pub const ALL: [Self; 3] = [Self::CatchUp, Self::Producing, Self::Latency];
+    pub const ALL: [Self; 4] = [Self::CatchUp, Self::Producing, Self::Latency, Self::Limits];
 
     /// Its name on the command line.
     #[must_use]
@@ -60,6 +63,7 @@ impl Measure {
             Self::CatchUp => "catch-up",
             Self::Producing => "producing",
             Self::Latency => "latency",
+            Self::Limits => "limits",
         }
     }
 }
@@ -83,6 +87,8 @@ pub struct Options {
     pub folder: PathBuf,
     /// Program and arguments of a process that calls [`serve`] on its standard input and output.
     pub child: Vec<OsString>,
+    /// `orderflow` itself, for [`Measure::Limits`].
+    pub program: Option<PathBuf>,
 }
 
 impl Options {
@@ -98,6 +104,7 @@ impl Options {
             lasting: Duration::from_secs(15),
             folder,
             child,
+            program: None,
         }
     }
 
@@ -132,6 +139,7 @@ pub fn run(
         stop,
         tell,
         figures: Vec::new(),
+        limits: Vec::new(),
     };
     let before = Machine::look(&options.folder)?;
     for measure in &options.measures {
@@ -139,6 +147,7 @@ pub fn run(
             Measure::CatchUp => bench.catch_up()?,
             Measure::Producing => bench.producing()?,
             Measure::Latency => bench.latency()?,
+            Measure::Limits => bench.limits()?,
         }
     }
     Ok(Report {
@@ -146,6 +155,7 @@ pub fn run(
         orders: options.orders,
         rounds: options.rounds,
         figures: bench.figures,
+        limits: bench.limits,
     })
 }
 
@@ -156,6 +166,7 @@ struct Bench<'a> {
     stop: &'a Stop,
     tell: &'a mut dyn FnMut(&str),
     figures: Vec<Figure>,
+    limits: Vec<Limit>,
 }
 
 impl Bench<'_> {

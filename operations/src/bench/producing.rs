@@ -7,6 +7,7 @@ use orderflow_runtime::kafka::Connection;
 
 use super::child::{Child, Job, Production, Said};
 use super::ground::Ground;
+use super::process::Usage;
 use super::report::{Better, Figure, Target};
 use super::watch::{Watch, float};
 use super::{Bench, Error, Side, load, process};
@@ -115,18 +116,20 @@ impl Clock {
     pub(super) fn start() -> Self {
         Self {
             began: Instant::now(),
-            cpu: cpu(),
+            cpu: usage().cpu,
         }
     }
 
     pub(super) fn stop(&self) -> Said {
+        let usage = usage();
         Said {
             elapsed: self.began.elapsed(),
-            cpu: cpu().saturating_sub(self.cpu),
+            cpu: usage.cpu.saturating_sub(self.cpu),
+            peak_kib: usage.peak_kib,
         }
     }
 }
 
-fn cpu() -> Duration {
-    process::usage(std::process::id()).unwrap_or_default().cpu
+fn usage() -> Usage {
+    process::usage(std::process::id()).unwrap_or_default()
 }

@@ -23,6 +23,21 @@ pub struct Report {
     pub rounds: u32,
     /// The figures.
     pub figures: Vec<Figure>,
+    /// What was found of the limits.
+    pub limits: Vec<Limit>,
+}
+
+impl Report {
+    /// The names of what misses its target or its limit.
+    #[must_use]
+    pub fn missed(&self) -> Vec<&str> {
+        let figures = self.figures.iter().filter(|figure| figure.verdict() == Some("missed"));
+        let limits = self.limits.iter().filter(|limit| limit.verdict() == "missed");
+        figures
+            .map(|figure| figure.name.as_str())
+            .chain(limits.map(|limit| limit.name.as_str()))
+            .collect()
+    }
 }
 
 /// What to know of the machine to judge the figures.
@@ -97,6 +112,74 @@ impl Figure {
     }
 }
 
+/// An absolute number that the program must not exceed, on two cores.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Limit {
+    /// What it is.
+    pub name: String,
+    /// Of all its numbers.
+    pub unit: &'static str,
+    /// What was found.
+    pub found: f64,
+    /// What it may be.
+    pub at_most: f64,
+    /// What is aimed at, where that is less.
+    pub aim: Option<f64>,
+}
+
+impl Limit {
+    pub(super) fn new(name: &str, unit: &'static str, found: f64, at_most: f64) -> Self {
+        Self {
+            name: name.to_owned(),
+            unit,
+            found,
+            at_most,
+            aim: None,
+        }
+    }
+
+    pub(super) fn aim(self, aim: f64) -> Self {
+        Self { aim: Some(aim), ..self }
+    }
+
+    /// `aim`, `pass` or `missed`.
+    #[must_use]
+    pub fn verdict(&self) -> &'static str {
+        match self.aim {
+            Some(aim) if self.found <= aim => "aim",
+            _ if self.found <= self.at_most => "pass",
+            _ => "missed",
+        }
+    }
+}
+
+impl Serialize for Limit {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_struct("Limit", 6)?;
+        object.serialize_field("name", &self.name)?;
+        object.serialize_field("unit", self.unit)?;
+        object.serialize_field("found", &self.found)?;
+        object.serialize_field("at_most", &self.at_most)?;
+        object.serialize_field("aim", &self.aim)?;
+        object.serialize_field("verdict", self.verdict())?;
+        object.end()
+    }
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (found, at_most) = (short(Some(self.found)), short(Some(self.at_most)));
+        write!(
+            f,
+            "| {} | {} | {found} | {at_most} | {} | {} |",
+            self.name,
+            self.unit,
+            short(self.aim),
+            self.verdict()
+        )
+    }
+}
+
 impl Serialize for Figure {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut object = serializer.serialize_struct("Figure", 10)?;
@@ -130,9 +213,18 @@ impl fmt::Display for Report {
             self.orders,
             float(*sync_micros) / 1e3
         )?;
-        writeln!(f, "| medians | unit | raw | ours | ratio | must | aim | |")?;
-        writeln!(f, "| --- | --- | ---: | ---: | ---: | ---: | ---: | --- |")?;
-        self.figures.iter().try_for_each(|figure| writeln!(f, "{figure}"))
+        if !self.figures.is_empty() {
+            writeln!(f, "| medians | unit | raw | ours | ratio | must | aim | |")?;
+            writeln!(f, "| --- | --- | ---: | ---: | ---: | ---: | ---: | --- |")?;
+            self.figures.iter().try_for_each(|figure| writeln!(f, "{figure}"))?;
+            writeln!(f)?;
+        }
+        if !self.limits.is_empty() {
+            writeln!(f, "| limits | unit | found | at most | aim | |")?;
+            writeln!(f, "| --- | --- | ---: | ---: | ---: | --- |")?;
+            self.limits.iter().try_for_each(|limit| writeln!(f, "{limit}"))?;
+        }
+        Ok(())
     }
 }
 
@@ -250,6 +342,40 @@ mod tests {
             less_is_better.target = Some(Target { must: 0.5, aim: 0.45 });
             assert_eq!(less_is_better.verdict(), Some(less));
         }
+    }
+
+    #[test]
+    fn a_limit_is_kept_or_missed() {
+        let limit = |found| Limit::new("resident", "MiB", found, 96.0).aim(64.0);
+        assert_eq!(
+            [64.0, 96.0, 96.1].map(|found| limit(found).verdict()),
+            ["aim", "pass", "missed"]
+        );
+        assert_eq!(Limit::new("help", "ms", 20.0, 20.0).verdict(), "pass");
+        assert_eq!(
+            limit(70.5).to_string(),
+            "| resident | MiB | 70.5 | 96.0 | 64.0 | pass |"
+        );
+    }
+
+    #[test]
+    fn a_report_names_what_is_missed_of_both_kinds() {
+        let report = |limit| Report {
+            machine: Machine {
+                processors: 2,
+                load_before: None,
+                load_after: None,
+                sync_micros: 100,
+            },
+            orders: 1_000,
+            rounds: 1,
+            figures: vec![figure(Better::More, &[100.0], &[10.0])],
+            limits: vec![Limit::new("help", "ms", limit, 20.0)],
+        };
+        assert_eq!(report(30.0).missed(), ["catch-up", "help"]);
+        assert_eq!(report(10.0).missed(), ["catch-up"]);
+        let told = report(30.0).to_string();
+        assert!(told.contains("| help | ms | 30.0 | 20.0 | – | missed |"), "{told}");
     }
 
     #[test]

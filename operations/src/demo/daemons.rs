@@ -1,16 +1,15 @@
-//! The services as children of this process, and how far they are, read from their databases.
+//! The services as children of this process.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ExitStatus};
 use std::time::{Duration, Instant};
 
 use orderflow_runtime::embedded::EmbeddedBroker;
-use orderflow_runtime::settings::Settings;
-use orderflow_runtime::store::sqlite::SqliteReader;
 
 use super::Options;
 use super::error::DemoError;
+use crate::daemon;
 
 /// How long a daemon has to drain when the demonstration is over.
 const ENDS: Duration = Duration::from_secs(6);
@@ -31,27 +30,8 @@ impl Daemon {
         let log = options.data_dir.join(format!("{service}.log"));
         let lines = File::options().create(true).append(true).open(&log);
         let lines = lines.map_err(|error| DemoError::folder(&options.data_dir, &error))?;
-        let settings = EmbeddedBroker::settings(Settings::default());
-        let mut command = Command::new(&options.executable);
-        command.args(["run", service]).arg("--data-dir").arg(&options.data_dir);
-        command.args(["--brokers", &broker.bootstrap()]);
-        for (name, value) in EmbeddedBroker::properties() {
-            command.arg("-X").arg(format!("{name}={value}"));
-        }
-        let ours = std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("ORDERFLOW_"));
-        ours.for_each(|(name, _)| _ = command.env_remove(name));
-        command
-            .env("ORDERFLOW_RUNTIME_CLUSTER", "embedded")
-            .env(
-                "ORDERFLOW_RUNTIME_SESSION_TIMEOUT",
-                format!("{}ms", settings.session_timeout.as_millis()),
-            )
-            .env("ORDERFLOW_RUNTIME_DRAIN", format!("{}ms", settings.drain.as_millis()))
-            .env("ORDERFLOW_LOG_FORMAT", "text")
-            .current_dir(&options.data_dir)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(lines);
+        let mut command = daemon::command(&options.executable, service, &options.data_dir, broker);
+        command.stderr(lines);
         match command.spawn() {
             Ok(child) => Ok(Self { service, child, log }),
             Err(error) => Err(failed(service, &log, &format!("did not start: {error}"))),
@@ -85,7 +65,7 @@ impl Daemon {
 
     /// SIGTERM, and the end of its drain.
     pub(super) fn stop(mut self) -> Result<(), DemoError> {
-        terminate(&self.child);
+        daemon::terminate(&self.child);
         let deadline = Instant::now() + ENDS;
         while Instant::now() < deadline {
             match self.child.try_wait() {
@@ -109,11 +89,6 @@ impl Drop for Daemon {
     }
 }
 
-/// A signal without a crate for it: every system that has signals has `kill`.
-fn terminate(child: &Child) {
-    let _sent = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
-}
-
 fn failed(service: &str, log: &Path, what: &str) -> DemoError {
     let text = std::fs::read_to_string(log).unwrap_or_default();
     let from = text.ceil_char_boundary(text.len().saturating_sub(LAST_WORDS));
@@ -123,18 +98,4 @@ fn failed(service: &str, log: &Path, what: &str) -> DemoError {
         log: log.display().to_string(),
         tail: text[from..].to_owned(),
     }
-}
-
-/// Records a service has handled by now; 0 until there is a database to read.
-pub(super) fn handled(data_dir: &Path, service: &str) -> u64 {
-    let reader = SqliteReader::open(&data_dir.join(format!("{service}.db")));
-    let progress = reader
-        .ok()
-        .and_then(|reader| reader.progress().ok())
-        .unwrap_or_default();
-    progress
-        .iter()
-        .filter(|at| &*at.topic == "orders")
-        .map(|at| at.counts.total())
-        .sum()
 }

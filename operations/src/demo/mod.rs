@@ -19,6 +19,7 @@ use orderflow_runtime::{dead_letter_topic, redrive_topic};
 use orderflow_schemas::{Topic, TopicNames};
 
 use crate::audit::{self, Databases};
+use crate::daemon;
 
 pub use self::error::DemoError;
 pub use self::summary::{Killed, Latency, Summary};
@@ -141,7 +142,7 @@ impl Scene<'_> {
     fn kill_one(self, daemons: &mut [Daemon], watch: &mut dyn FnMut(Step)) -> Result<Killed, DemoError> {
         let due = self.options.orders * KILLED_AT / 100;
         self.until(daemons, "the orders to be half way", |demo| {
-            let handled = daemons::handled(&demo.options.data_dir, KILLED);
+            let handled = daemon::handled(&demo.options.data_dir, KILLED);
             watch(Step::Placing {
                 placed: handled.min(demo.options.orders),
                 of: demo.options.orders,
@@ -151,14 +152,14 @@ impl Scene<'_> {
         })?;
         let daemon = daemons.iter_mut().find(|daemon| daemon.service() == KILLED);
         let daemon = daemon.ok_or(DemoError::Defect("the daemon to be killed was never started"))?;
-        let handled_before = daemons::handled(&self.options.data_dir, KILLED);
+        let handled_before = daemon::handled(&self.options.data_dir, KILLED);
         daemon.kill()?;
         watch(Step::Killed(KILLED));
         *daemon = Daemon::start(KILLED, self.options, self.broker)?;
         watch(Step::Restarted(KILLED));
         let died = Instant::now();
         self.until(daemons, "the killed daemon to go on", |demo| {
-            Ok(daemons::handled(&demo.options.data_dir, KILLED) > handled_before)
+            Ok(daemon::handled(&demo.options.data_dir, KILLED) > handled_before)
         })?;
         Ok(Killed {
             service: KILLED,

@@ -101,7 +101,7 @@ fn a_broker_killed_and_restarted_costs_nothing() {
 #[test]
 #[ignore = "needs Kafka's jars; run by ./tests/run"]
 fn sigterm_ends_a_daemon_with_the_broker_up_and_with_the_broker_away() {
-    let system = System::start(2);
+    let mut system = System::start(2);
     let mut inventory = system.run("inventory");
     stock_up(&system);
     assert_eq!(inventory.stop(ENDED).code(), Some(0), "{}", inventory.log());
@@ -112,6 +112,16 @@ fn sigterm_ends_a_daemon_with_the_broker_up_and_with_the_broker_away() {
     system.broker.freeze();
     inventory.stop(ENDED);
     system.broker.thaw();
+
+    let mut services = [system.run("inventory"), system.run("payment")];
+    place(&system, 10);
+    system.wait_caught_up("inventory");
+    system.wait_caught_up("payment");
+    place(&system, 1_000);
+    system.broker.kill();
+    for service in &mut services {
+        service.stop(ENDED);
+    }
 }
 
 #[test]

@@ -57,7 +57,7 @@ impl Disk {
     /// Fills it to the last byte.
     pub(crate) fn fill(&self) {
         let mut filler = File::create(self.filler()).expect("a file on the disk");
-        let mut block = &[0_u8; 1 << 16][..];
+        let mut block = &[0_u8; 1 << 13][..];
         while !block.is_empty() {
             if filler.write_all(block).is_err() {
                 block = &block[..block.len() / 2];

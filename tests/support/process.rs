@@ -102,6 +102,14 @@ impl Daemon {
         self.child.id()
     }
 
+    /// Most memory it has had resident, MiB; `None` once it has ended.
+    pub(crate) fn peak_mib(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        let kib: u64 = line.split_whitespace().next()?.parse().ok()?;
+        Some(kib / 1_024)
+    }
+
     /// What it has written so far.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()

@@ -1,0 +1,77 @@
+//! What the program may take, three times as generous as promised: machines are shared, and this build is not optimised.
+//! `orderflow bench --measure limits --check` holds it to the numbers themselves; the time to the help is in `tests/cli/`,
+//! the time from SIGTERM to the end in `tests/kafka_daemons.rs`.
+
+mod support;
+
+use std::time::Duration;
+
+use support::cluster::{brokers, create_topic, end_offsets};
+use support::process::{Daemon, orderflow, stdout_of};
+use support::system::System;
+use support::unique;
+
+/// 25 MiB, stripped and optimised.
+const PROGRAM: u64 = 3 * 25;
+
+/// Of an import, whatever the file's size, MiB.
+const IMPORT: u64 = 3 * 64;
+
+/// Of a daemon under full load, MiB.
+const DAEMON: u64 = 3 * 96;
+
+/// As many as keep a daemon busy for some seconds, with every buffer full.
+const WAITING: i64 = 30_000;
+
+const REAL_ORDERS: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/producers/data/online_retail_2010-12_to_2011-05.csv.gz"
+);
+
+#[test]
+fn the_program_is_small() {
+    let program = std::fs::metadata(env!("CARGO_BIN_EXE_orderflow")).expect("it was built");
+    let mib = program.len() >> 20;
+    assert!((1..=PROGRAM).contains(&mib), "{mib} MiB");
+}
+
+#[test]
+#[ignore = "needs a Kafka broker; run by ./tests/run"]
+fn an_import_takes_little_memory() {
+    let (brokers, topic) = (brokers(), unique("import"));
+    create_topic(&brokers, &topic, 3, &[]);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut command = orderflow();
+    command
+        .current_dir(folder.path())
+        .args(["order", "import", REAL_ORDERS, "--brokers", &brokers])
+        .env("ORDERFLOW_TOPICS_ORDERS", &topic);
+    let mut import = Daemon::start(&mut command, &folder.path().join("import.log"));
+    let mut most = 0;
+    while import.is_running() {
+        most = most.max(import.peak_mib().unwrap_or_default());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(import.wait(Duration::ZERO).success(), "{}", import.log());
+    assert!(end_offsets(&brokers, &topic) > 8_000, "the whole file is in");
+    assert!((1..=IMPORT).contains(&most), "{most} MiB");
+}
+
+#[test]
+#[ignore = "needs Kafka's jars; run by ./tests/run"]
+fn a_daemon_under_full_load_takes_little_memory() {
+    let system = System::start(12);
+    let count = WAITING.to_string();
+    stdout_of(
+        system
+            .orderflow()
+            .args(["order", "emit", "--rate", "max", "--count", &count]),
+    );
+    let mut inventory = system.run("inventory");
+    system.wait_caught_up("inventory");
+    let most = inventory.peak_mib().expect("it is still there");
+    let handled = "SELECT sum(applied) FROM v_progress WHERE topic = 'orders'";
+    assert_eq!(system.number("inventory", handled), Some(WAITING));
+    assert!((1..=DAEMON).contains(&most), "{most} MiB");
+    assert!(inventory.stop(Duration::from_secs(15)).success(), "{}", inventory.log());
+}

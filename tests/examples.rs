@@ -72,9 +72,13 @@ fn every_example_of_every_help_does_what_it_says() {
     let mut replaced = BTreeSet::new();
     {
         let _services = (place.system.run("inventory"), place.system.run("payment"));
-        others.iter().for_each(|example| place.run(example, &mut replaced));
+        for example in others {
+            place.run(example, &mut replaced);
+        }
     }
-    daemons.iter().for_each(|example| place.run(example, &mut replaced));
+    for example in daemons {
+        place.run(example, &mut replaced);
+    }
     let idle: Vec<_> = HERE.iter().filter(|(named, _)| !replaced.contains(named)).collect();
     assert!(idle.is_empty(), "no example names these any more: {idle:?}");
 }

@@ -33,3 +33,14 @@ fn events_and_tailed_records_are_taken_with_their_ids() {
         assert!(problem.starts_with(expected), "{problem}");
     }
 }
+
+#[test]
+fn what_the_fuzz_target_begins_with_is_read() {
+    let seeds = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fuzz/seeds/import");
+    let seeds: Vec<_> = std::fs::read_dir(seeds).expect("a folder").flatten().collect();
+    assert!(seeds.len() >= 3);
+    for seed in seeds {
+        let (orders, _) = read(std::fs::read(seed.path()).expect("a file"));
+        assert!(!orders.is_empty(), "{}", seed.path().display());
+    }
+}

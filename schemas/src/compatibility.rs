@@ -110,6 +110,24 @@ pub fn check(versions: &[Candidate<'_>]) -> Result<Proven, Vec<Incompatible>> {
     if problems.is_empty() { Ok(proven) } else { Err(problems) }
 }
 
+/// Whether who has schema `reader` can read what was written with `writer`; else what stands in the way.
+pub(crate) fn reads(reader: &str, writer: &str) -> Result<(), String> {
+    can_read(&inline::parse(reader)?, &inline::parse(writer)?)
+}
+
+/// A schema with every reference replaced by what it refers to.
+pub(crate) fn inlined(text: &str) -> Result<Schema, String> {
+    inline::parse(text)
+}
+
+/// The full name of the record that a schema describes.
+pub(crate) fn record_name(text: &str) -> Result<String, String> {
+    match inline::parse(text)? {
+        Schema::Record(record) => Ok(record.name.to_string()),
+        _ => Err("it is not a record".to_owned()),
+    }
+}
+
 fn parse_all(versions: &[Candidate<'_>]) -> Result<Vec<Schema>, Vec<Incompatible>> {
     let mut schemas = Vec::new();
     let mut problems = Vec::new();

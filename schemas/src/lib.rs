@@ -1,6 +1,6 @@
 //! Bytes to domain and back: Avro contracts, wire format, headers, compatibility.
 //!
-//! Everything here is pure but [`registry`], which serves the contracts over HTTP.
+//! Everything here is pure but [`registry`], which serves the contracts over HTTP and asks registries that others serve.
 //!
 //! ```
 //! # use orderflow_domain::{Event, EventId, Meta, ProductId, StockReceived, Timestamp};
@@ -12,6 +12,7 @@
 //! assert_eq!(orderflow_schemas::decode(&bytes), Ok(Event::StockReceived(event)));
 //! ```
 
+mod codec;
 pub mod compatibility;
 mod contract;
 pub mod document;
@@ -26,6 +27,7 @@ mod topic;
 pub mod trace;
 mod wire;
 
+pub use codec::Codec;
 pub use contract::Contract;
 pub use event_type::EventType;
 pub use topic::{InvalidTopicNames, Topic, TopicNames};

@@ -1,90 +1,38 @@
-//! The contracts over HTTP: the read-only half of Confluent's registry API, so that other people's tools decode our records.
+//! Schema registries, from both sides: the read-only half of Confluent's API that we serve, and a client for the registry
+//! that a company already has.
 //!
-//! Subjects are the records' full names. What would change something is refused, but what is there already may be
-//! registered again, since some clients do nothing else at their start.
+//! ```text
+//! server     the contracts over HTTP, for other people's tools
+//! Client     one request, one answer: look up, register, compare
+//! Registry   what a process keeps of a registry: the ids it writes, the schemas it reads, on disk as well
+//! Reader     decodes for commands that wait: asks the registry where a schema is not known
+//! register   brings our schemas into a registry
+//! compare    ours beside what is registered
+//! ```
+//!
+//! Subjects are the records' full names on both sides (`RecordNameStrategy`). Schema references are not used and not
+//! followed.
 
-mod answer;
-mod lookup;
-mod routes;
+mod address;
+mod client;
+mod compare;
+mod error;
+mod flight;
+mod http;
+mod keep;
+mod options;
+mod publish;
+mod reader;
+mod server;
+mod source;
+mod tls;
 
-use std::convert::Infallible;
-use std::io;
-use std::sync::Arc;
-use std::time::Duration;
-
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-
-/// How long a client may take to send the head of a request; one that never does holds a connection no longer than this.
-pub const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Most connections at a time; further ones wait to be accepted. Clients keep a handful open each.
-pub const MAX_CONNECTIONS: usize = 256;
-
-/// How long answers under way may take once the server is told to stop.
-pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// How long to wait after a failed accept, which is mostly for want of file descriptors.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
-/// Serves the contracts on `listener` until `shutdown` resolves, then finishes what is under way.
-///
-/// # Errors
-///
-/// When the address of the listener cannot be read.
-pub async fn serve(listener: TcpListener, shutdown: impl Future<Output = ()>) -> io::Result<()> {
-    tracing::info!(address = %listener.local_addr()?, "serving the contracts");
-    let connections = GracefulShutdown::new();
-    tokio::select! {
-        never = accept_all(&listener, &connections) => match never {},
-        () = shutdown => {}
-    }
-    drop(listener);
-    if tokio::time::timeout(DRAIN_TIMEOUT, connections.shutdown())
-        .await
-        .is_err()
-    {
-        tracing::warn!("some answers were cut off");
-    }
-    Ok(())
-}
-
-async fn accept_all(listener: &TcpListener, connections: &GracefulShutdown) -> Infallible {
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let service = TowerToHyperService::new(routes::router());
-    loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
-            unreachable!("nobody closes the semaphore");
-        };
-        match listener.accept().await {
-            Ok((stream, _)) => start(stream, service.clone(), connections, place),
-            Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-        }
-    }
-}
-
-fn start(
-    stream: TcpStream,
-    service: TowerToHyperService<axum::Router>,
-    connections: &GracefulShutdown,
-    place: OwnedSemaphorePermit,
-) {
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_READ_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), service);
-    let connection = connections.watch(connection);
-    tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            tracing::debug!(%error, "a connection ended early");
-        }
-        drop(place);
-    });
-}
+pub use address::{Address, InvalidAddress};
+pub use client::{Client, Compatibility, Registered};
+pub use compare::{Comparison, Standing, compare};
+pub use error::RegistryError;
+pub use options::{Credentials, Options, Secret};
+pub use publish::{Published, State, publish};
+pub use reader::{ReadError, Reader};
+pub use server::{DRAIN_TIMEOUT, HEADER_READ_TIMEOUT, MAX_CONNECTIONS, serve};
+pub use source::Registry;

@@ -35,16 +35,9 @@ const HEADER_BYTES: usize = 5;
 ///
 /// Why it cannot be read; the bytes belong to the dead letters then.
 pub fn decode(value: &[u8]) -> Result<Event, Unreadable> {
-    let (version, datum) = open(value)?;
-    match version.event {
-        EventType::OrderPlaced => read(version, datum).map(Event::OrderPlaced),
-        EventType::InventoryReserved => read(version, datum).map(Event::InventoryReserved),
-        EventType::InventoryUnavailable => read(version, datum).map(Event::InventoryUnavailable),
-        EventType::PaymentProcessed => read(version, datum).map(Event::PaymentProcessed),
-        EventType::PaymentFailed => read(version, datum).map(Event::PaymentFailed),
-        EventType::StockReceived => read(version, datum).map(Event::StockReceived),
-        EventType::StockAdjusted => read(version, datum).map(Event::StockAdjusted),
-    }
+    let (id, datum) = open(value)?;
+    let version = history::by_id(id).ok_or(Unreadable::UnknownSchema(id))?;
+    read_event(version.into(), datum)
 }
 
 /// Writes an event behind what `value` holds already, with the latest version of its schema. Allocates nothing but what
@@ -54,9 +47,32 @@ pub fn decode(value: &[u8]) -> Result<Event, Unreadable> {
 ///
 /// Never: the types of the contracts fit their schemas whatever they hold, and tests write each of them.
 pub fn encode(event: &impl Contract, value: &mut Vec<u8>) {
+    encode_under(history::latest(event.event_type()).id, event, value);
+}
+
+/// What a value was written with: a version of an event's schema, ours or somebody else's.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Writer<'a> {
+    pub(crate) event: EventType,
+    pub(crate) text: &'a str,
+    pub(crate) schema: &'a serde_avro_fast::Schema,
+}
+
+impl<'a> From<&'a Version> for Writer<'a> {
+    fn from(version: &'a Version) -> Self {
+        Self {
+            event: version.event,
+            text: version.text,
+            schema: &version.schema,
+        }
+    }
+}
+
+/// As [`encode`], under another id of the same schema.
+pub(crate) fn encode_under(id: u32, event: &impl Contract, value: &mut Vec<u8>) {
     let event_type = event.event_type();
     value.push(MAGIC);
-    value.extend_from_slice(&history::latest(event_type).id.to_be_bytes());
+    value.extend_from_slice(&id.to_be_bytes());
     WRITERS.with_borrow_mut(|writers| {
         let mut state = SerializerState::from_writer(value, &mut writers[event_type as usize]);
         event
@@ -72,29 +88,40 @@ thread_local! {
 }
 
 /// Takes the header off a value.
-fn open(value: &[u8]) -> Result<(&'static Version, &[u8]), Unreadable> {
+pub(crate) fn open(value: &[u8]) -> Result<(u32, &[u8]), Unreadable> {
     let Some((header, datum)) = value.split_first_chunk::<HEADER_BYTES>() else {
         return Err(Unreadable::shorter_than_header(value));
     };
     let [MAGIC, id @ ..] = *header else {
         return Err(Unreadable::BadMagic(header[0]));
     };
-    let id = u32::from_be_bytes(id);
-    let version = history::by_id(id).ok_or(Unreadable::UnknownSchema(id))?;
-    if value.len() > MAX_VALUE_BYTES {
-        return Err(Unreadable::Limit(format!(
-            "a value of {} bytes; at most {MAX_VALUE_BYTES} are read",
-            value.len()
-        )));
-    }
-    Ok((version, datum))
+    Ok((u32::from_be_bytes(id), datum))
 }
 
-fn read<'de, E: Deserialize<'de>>(version: &Version, datum: &'de [u8]) -> Result<E, Unreadable> {
-    let mut config = DeserializerConfig::new(&version.schema);
+/// Reads what stands behind the header.
+pub(crate) fn read_event(writer: Writer<'_>, datum: &[u8]) -> Result<Event, Unreadable> {
+    let bytes = HEADER_BYTES + datum.len();
+    if bytes > MAX_VALUE_BYTES {
+        return Err(Unreadable::Limit(format!(
+            "a value of {bytes} bytes; at most {MAX_VALUE_BYTES} are read"
+        )));
+    }
+    match writer.event {
+        EventType::OrderPlaced => read(writer, datum).map(Event::OrderPlaced),
+        EventType::InventoryReserved => read(writer, datum).map(Event::InventoryReserved),
+        EventType::InventoryUnavailable => read(writer, datum).map(Event::InventoryUnavailable),
+        EventType::PaymentProcessed => read(writer, datum).map(Event::PaymentProcessed),
+        EventType::PaymentFailed => read(writer, datum).map(Event::PaymentFailed),
+        EventType::StockReceived => read(writer, datum).map(Event::StockReceived),
+        EventType::StockAdjusted => read(writer, datum).map(Event::StockAdjusted),
+    }
+}
+
+fn read<'de, E: Deserialize<'de>>(writer: Writer<'_>, datum: &'de [u8]) -> Result<E, Unreadable> {
+    let mut config = DeserializerConfig::new(writer.schema);
     config.max_seq_size = MAX_ARRAY_ITEMS;
     let mut state = DeserializerState::with_config(SliceRead::new(datum), config);
-    let event = E::deserialize(state.deserializer()).map_err(|error| diagnose::unreadable(version, datum, &error))?;
+    let event = E::deserialize(state.deserializer()).map_err(|error| diagnose::unreadable(writer, datum, &error))?;
     match remaining(state.into_reader()) {
         0 => Ok(event),
         count => Err(Unreadable::TrailingBytes(count)),

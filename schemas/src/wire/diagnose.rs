@@ -4,25 +4,25 @@
 //! once more, by its schema, to name the field and the reason. The walk holds no value and allocates only what it says.
 
 use apache_avro::Schema;
-use apache_avro::schema::UnionSchema;
+use apache_avro::schema::{InnerDecimalSchema, UnionSchema, UuidSchema};
 
-use super::{MAX_ARRAY_ITEMS, MAX_VALUE_BYTES, Unreadable};
-use crate::history::Version;
+use super::{MAX_ARRAY_ITEMS, MAX_VALUE_BYTES, Unreadable, Writer};
+use crate::compatibility;
 
 /// Longest encoding of 64 bits in groups of seven.
 const MAX_VARINT_BYTES: usize = 10;
 
 /// Says why `datum` could not be read; what the walk finds sound is told in the decoder's words.
 #[cold]
-pub(super) fn unreadable(version: &Version, datum: &[u8], error: &serde_avro_fast::de::DeError) -> Unreadable {
+pub(super) fn unreadable(writer: Writer<'_>, datum: &[u8], error: &serde_avro_fast::de::DeError) -> Unreadable {
     let mut walk = Walk {
         rest: datum,
         path: String::new(),
     };
-    let walked = Schema::parse_str(version.text).map(|schema| walk.value(&schema));
+    let walked = compatibility::inlined(writer.text).map(|schema| walk.value(&schema));
     match walked {
         Ok(Err(found)) => found,
-        Ok(Ok(())) | Err(_) => Unreadable::WrongType(format!("as {}: {error}", version.event)),
+        Ok(Ok(())) | Err(_) => Unreadable::WrongType(format!("as {}: {error}", writer.event)),
     }
 }
 
@@ -32,33 +32,70 @@ struct Walk<'a> {
     path: String,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
     fn value(&mut self, schema: &Schema) -> Result<(), Unreadable> {
         match schema {
             Schema::Record(record) => record
                 .fields
                 .iter()
-                .try_for_each(|field| self.within(&format!(".{}", field.name), &field.schema)),
-            Schema::Array(array) => self.array(&array.items),
+                .try_for_each(|field| self.within(&format!(".{}", field.name), |walk| walk.value(&field.schema))),
+            Schema::Array(array) => self.items(|walk| walk.value(&array.items)),
+            Schema::Map(map) => self.items(|walk| {
+                walk.text()?;
+                walk.value(&map.types)
+            }),
             Schema::Union(union) => self.union(union),
             Schema::Null => Ok(()),
-            Schema::Uuid(_) => self.uuid(),
+            Schema::Uuid(UuidSchema::String) => self.uuid(),
             Schema::String => self.text().map(drop),
-            // The contracts have no other types; a test walks every version.
-            _ => self.number().map(drop),
+            Schema::Int
+            | Schema::Long
+            | Schema::Enum(_)
+            | Schema::Date
+            | Schema::TimeMillis
+            | Schema::TimeMicros
+            | Schema::TimestampMillis
+            | Schema::TimestampMicros
+            | Schema::TimestampNanos
+            | Schema::LocalTimestampMillis
+            | Schema::LocalTimestampMicros
+            | Schema::LocalTimestampNanos => self.number().map(drop),
+            other => self.foreign(other),
         }
     }
 
-    fn within(&mut self, step: &str, schema: &Schema) -> Result<(), Unreadable> {
+    /// Types that the contracts do not have, and another's version of an event may.
+    fn foreign(&mut self, schema: &Schema) -> Result<(), Unreadable> {
+        let length = match schema {
+            Schema::Boolean => 1,
+            Schema::Float => 4,
+            Schema::Double => 8,
+            Schema::Duration(_) => 12,
+            Schema::Uuid(UuidSchema::Fixed(fixed)) | Schema::Fixed(fixed) => fixed.size,
+            Schema::Decimal(decimal) => match &decimal.inner {
+                InnerDecimalSchema::Fixed(fixed) => fixed.size,
+                InnerDecimalSchema::Bytes => self.length()?,
+            },
+            _ => self.length()?,
+        };
+        self.bytes(length).map(drop)
+    }
+
+    fn within(
+        &mut self,
+        step: &str,
+        look: impl FnOnce(&mut Self) -> Result<(), Unreadable>,
+    ) -> Result<(), Unreadable> {
         let outer = self.path.len();
         self.path
             .push_str(if outer == 0 { step.trim_start_matches('.') } else { step });
-        self.value(schema)?;
+        look(self)?;
         self.path.truncate(outer);
         Ok(())
     }
 
-    fn array(&mut self, items: &Schema) -> Result<(), Unreadable> {
+    /// The elements of an array or the entries of a map.
+    fn items(&mut self, element: impl Fn(&mut Self) -> Result<(), Unreadable>) -> Result<(), Unreadable> {
         let mut seen = 0;
         loop {
             let count = self.block_count()?;
@@ -72,7 +109,7 @@ impl Walk<'_> {
                 )));
             }
             for _ in 0..count {
-                self.within(&format!("[{seen}]"), items)?;
+                self.within(&format!("[{seen}]"), &element)?;
                 seen += 1;
             }
         }
@@ -106,15 +143,23 @@ impl Walk<'_> {
         }
     }
 
-    fn text(&mut self) -> Result<&str, Unreadable> {
+    fn text(&mut self) -> Result<&'a str, Unreadable> {
+        let length = self.length()?;
+        let text = self.bytes(length)?;
+        // Borrows the value and not the walk, which names the field if this fails.
+        std::str::from_utf8(text).map_err(|error| self.wrong_type(&format!("is not UTF-8: {error}")))
+    }
+
+    fn length(&mut self) -> Result<usize, Unreadable> {
         let claimed = self.number()?;
-        let Some(length) = usize::try_from(claimed)
+        usize::try_from(claimed)
             .ok()
             .filter(|length| *length <= MAX_VALUE_BYTES)
-        else {
-            return Err(Unreadable::Limit(format!("{} claims {claimed} bytes", self.path)));
-        };
-        let Some((text, rest)) = self.rest.split_at_checked(length) else {
+            .ok_or_else(|| Unreadable::Limit(format!("{} claims {claimed} bytes", self.path)))
+    }
+
+    fn bytes(&mut self, length: usize) -> Result<&'a [u8], Unreadable> {
+        let Some((bytes, rest)) = self.rest.split_at_checked(length) else {
             let left = self.rest.len();
             return Err(Unreadable::Truncated(format!(
                 "{} claims {length} bytes, {left} are left",
@@ -122,7 +167,7 @@ impl Walk<'_> {
             )));
         };
         self.rest = rest;
-        std::str::from_utf8(text).map_err(|error| self.wrong_type(&format!("is not UTF-8: {error}")))
+        Ok(bytes)
     }
 
     fn number(&mut self) -> Result<i64, Unreadable> {

@@ -4,7 +4,7 @@ use thiserror::Error;
 
 use super::HEADER_BYTES;
 
-/// Why a record's value cannot be read. Whatever it is, it does not get better by trying again.
+/// Why a record's value cannot be read. But for [`Unreadable::UnfetchedSchema`] it does not get better by trying again.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Unreadable {
     /// No byte at all.
@@ -19,6 +19,17 @@ pub enum Unreadable {
     /// An id that is not one of the contracts.
     #[error("schema id {0} is none of the contracts that this version knows")]
     UnknownSchema(u32),
+    /// A registry's schema that is of no use here, or that it does not have.
+    #[error("schema id {id} of the registry cannot be read: {why}")]
+    ForeignSchema {
+        /// The id.
+        id: u32,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A registry's schema that has not been fetched. The one reason that may go away: by fetching it.
+    #[error("schema id {0} has not been fetched from the registry")]
+    UnfetchedSchema(u32),
     /// It ends before the event does.
     #[error("the value ends too early: {0}")]
     Truncated(String),
@@ -41,7 +52,7 @@ impl Unreadable {
             Self::Empty => "empty",
             Self::TooShort(_) => "too_short",
             Self::BadMagic(_) => "bad_magic",
-            Self::UnknownSchema(_) => "unknown_schema",
+            Self::UnknownSchema(_) | Self::ForeignSchema { .. } | Self::UnfetchedSchema(_) => "unknown_schema",
             Self::Truncated(_) => "truncated",
             Self::TrailingBytes(_) => "trailing_bytes",
             Self::Limit(_) => "limit",

@@ -1,10 +1,9 @@
 //! Finding what a request names.
 
 use serde::Deserialize;
-use serde_json::Value;
 
 use super::answer::Problem;
-use crate::EventType;
+use crate::{EventType, codec};
 use crate::history::{self, Version};
 
 /// The subject of that name; the short name of an event is none.
@@ -56,24 +55,6 @@ pub(super) fn sent_schema(body: &[u8]) -> Result<String, Problem> {
 /// The version of a subject that is this schema, be it documented otherwise.
 pub(super) fn same_schema(subject_name: &str, text: &str) -> Result<&'static Version, Problem> {
     let event = subject(subject_name)?;
-    let wanted = undocumented(text).map_err(|error| Problem::InvalidSchema(error.to_string()))?;
-    let same = |version: &&Version| undocumented(version.text).is_ok_and(|known| known == wanted);
-    history::of(event).rev().find(same).ok_or(Problem::NoSuchSchema)
-}
-
-fn undocumented(text: &str) -> serde_json::Result<Value> {
-    let mut schema = serde_json::from_str(text)?;
-    remove_documentation(&mut schema);
-    Ok(schema)
-}
-
-fn remove_documentation(schema: &mut Value) {
-    match schema {
-        Value::Object(members) => {
-            members.remove("doc");
-            members.values_mut().for_each(remove_documentation);
-        }
-        Value::Array(elements) => elements.iter_mut().for_each(remove_documentation),
-        _ => {}
-    }
+    codec::undocumented(text).map_err(|error| Problem::InvalidSchema(error.to_string()))?;
+    codec::same(event, text).ok_or(Problem::NoSuchSchema)
 }

@@ -236,4 +236,24 @@ fn remove_documentation(schema: &mut Value) {
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    #[test]
+    fn made_up_ids_do_not_fill_the_memory() {
+        let codec = Codec::of_registry(&[(history::latest(EventType::OrderPlaced), 1)]);
+        let most = u32::try_from(MAX_REFUSED).expect("small");
+        for id in 2..most * 3 {
+            codec.refuse(id, "made up");
+        }
+        let known = codec
+            .0
+            .registry
+            .as_ref()
+            .expect("a registry")
+            .read()
+            .expect("not poisoned");
+        assert!(known.len() <= MAX_REFUSED + 1, "{}", known.len());
+        assert!(known.contains_key(&1), "what can be used stays");
+    }
+}

@@ -26,7 +26,9 @@ pub enum InvalidAddress {
     #[error("it is no address of a registry; expected one such as http://localhost:8081 or https://registry/api")]
     Malformed,
     /// It has a user or a password in it, which others would see in process lists and logs.
-    #[error("it has a user or a password in it; they are set apart, so that no list of processes and no log shows them")]
+    #[error(
+        "it has a user or a password in it; they are set apart, so that no list of processes and no log shows them"
+    )]
     Credentials,
     /// It has a query.
     #[error("it has a `?`; expected what stands before `/subjects`")]
@@ -50,15 +52,21 @@ impl FromStr for Address {
         if uri.query().is_some() {
             return Err(InvalidAddress::Query);
         }
-        let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
-        let port_is_sound = authority.port().is_none() || authority.port_u16().is_some_and(|port| port > 0);
-        if host.is_empty() || !port_is_sound || authority.as_str().ends_with(':') {
+        let host = authority
+            .host()
+            .trim_start_matches('[')
+            .trim_end_matches(']')
+            .to_owned();
+        // A port that is none is not told apart from no port.
+        let names_a_port = authority.as_str().len() > authority.host().len();
+        let port = authority.port_u16().filter(|port| *port > 0);
+        if host.is_empty() || names_a_port != port.is_some() {
             return Err(InvalidAddress::Malformed);
         }
         Ok(Self {
             https,
             host,
-            port: authority.port_u16().unwrap_or(if https { 443 } else { 80 }),
+            port: port.unwrap_or(if https { 443 } else { 80 }),
             authority: authority.as_str().to_owned(),
             path: uri.path().trim_end_matches('/').to_owned(),
         })
@@ -86,8 +94,18 @@ mod tests {
     fn an_address_is_taken_apart_and_shown_again() {
         for (text, host, port, shown) in [
             ("http://localhost:8081", "localhost", 8081, "http://localhost:8081"),
-            ("https://registry.example/", "registry.example", 443, "https://registry.example"),
-            ("http://[::1]:80/apis/ccompat/v7/", "::1", 80, "http://[::1]:80/apis/ccompat/v7"),
+            (
+                "https://registry.example/",
+                "registry.example",
+                443,
+                "https://registry.example",
+            ),
+            (
+                "http://[::1]:80/apis/ccompat/v7/",
+                "::1",
+                80,
+                "http://[::1]:80/apis/ccompat/v7",
+            ),
             (" http://10.0.0.1 ", "10.0.0.1", 80, "http://10.0.0.1"),
         ] {
             let address: Address = text.parse().expect(text);
@@ -111,7 +129,9 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Address>(), Err(InvalidAddress::Malformed), "{text}");
         }
-        let error = "http://user:hunter2@registry:8081".parse::<Address>().expect_err("a password");
+        let error = "http://user:hunter2@registry:8081"
+            .parse::<Address>()
+            .expect_err("a password");
         assert_eq!(error, InvalidAddress::Credentials);
         assert!(!error.to_string().contains("hunter2"));
         assert_eq!("http://registry/?x=1".parse::<Address>(), Err(InvalidAddress::Query));

@@ -103,7 +103,8 @@ impl Client {
     /// See [`RegistryError`].
     pub async fn version(&self, subject: &str, number: Option<u32>) -> Result<Registered, RegistryError> {
         let number = number.map_or_else(|| "latest".to_owned(), |number| number.to_string());
-        self.get(&format!("/subjects/{}/versions/{number}", segment(subject))).await
+        self.get(&format!("/subjects/{}/versions/{number}", segment(subject)))
+            .await
     }
 
     /// The version of a subject that is this schema; `None` where it is not registered.
@@ -134,7 +135,10 @@ impl Client {
     /// # Errors
     /// See [`RegistryError`].
     pub async fn compatibility(&self, subject: &str, schema: &str) -> Result<Option<Compatibility>, RegistryError> {
-        let path = format!("/compatibility/subjects/{}/versions/latest?verbose=true", segment(subject));
+        let path = format!(
+            "/compatibility/subjects/{}/versions/latest?verbose=true",
+            segment(subject)
+        );
         or_nothing(self.post(&path, schema).await)
     }
 
@@ -176,7 +180,10 @@ impl Client {
         }
         let url = self.url();
         let problem = serde_json::from_slice::<Problem>(&answer.body).ok();
-        let message = problem.as_ref().map(|problem| tame(&problem.message)).unwrap_or_default();
+        let message = problem
+            .as_ref()
+            .map(|problem| tame(&problem.message))
+            .unwrap_or_default();
         let status = answer.status.to_string();
         match (answer.status.as_u16(), problem) {
             (401 | 403, _) => RegistryError::Denied { url, status, message },
@@ -197,7 +204,9 @@ impl Client {
             },
             _ => RegistryError::Unexpected {
                 url,
-                what: format!("it answers {status}; is something missing behind the address, such as /apis/ccompat/v7?"),
+                what: format!(
+                    "it answers {status}; is something missing behind the address, such as /apis/ccompat/v7?"
+                ),
             },
         }
     }

@@ -23,11 +23,11 @@ enum Seat {
 
 impl Flights {
     /// The outcome of `ask` for this id, or that of the same question under way.
-    pub(super) async fn share(&self, id: u32, ask: impl AsyncFn() -> Landed) -> Landed {
+    pub(super) async fn share(&self, id: u32, ask: impl Future<Output = Landed>) -> Landed {
         loop {
             match self.board(id) {
                 Seat::Pilot(others) => {
-                    let landed = ask().await;
+                    let landed = ask.await;
                     self.lock().remove(&id);
                     others.send_replace(Some(landed.clone()));
                     return landed;
@@ -74,7 +74,7 @@ mod tests {
         for _ in 0..50 {
             let (flights, asked, gate) = (Arc::clone(&flights), Arc::clone(&asked), Arc::clone(&gate));
             all.spawn(async move {
-                let ask = async || {
+                let ask = async {
                     asked.fetch_add(1, Ordering::Relaxed);
                     let _opened = gate.acquire().await;
                     Err(RegistryError::Unusable { what: "no".to_owned() })
@@ -90,7 +90,11 @@ mod tests {
         let outcomes = all.join_all().await;
         assert!(outcomes.iter().all(Result::is_err));
         assert_eq!(asked.load(Ordering::Relaxed), 1);
-        assert_eq!(flights.share(7, async || Ok(())).await, Ok(()), "an answer is not kept");
+        assert_eq!(
+            flights.share(7, async { Ok(()) }).await,
+            Ok(()),
+            "an answer is not kept"
+        );
     }
 
     #[tokio::test]
@@ -98,12 +102,12 @@ mod tests {
         let flights = Arc::new(Flights::default());
         let first = tokio::spawn({
             let flights = Arc::clone(&flights);
-            async move { flights.share(7, async || std::future::pending().await).await }
+            async move { flights.share(7, std::future::pending()).await }
         });
         tokio::task::yield_now().await;
         let second = tokio::spawn({
             let flights = Arc::clone(&flights);
-            async move { flights.share(7, async || Ok(())).await }
+            async move { flights.share(7, async { Ok(()) }).await }
         });
         tokio::task::yield_now().await;
         first.abort();

@@ -164,7 +164,9 @@ impl Http {
 
 impl std::fmt::Debug for Http {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Http").field("options", &self.options).finish_non_exhaustive()
+        f.debug_struct("Http")
+            .field("options", &self.options)
+            .finish_non_exhaustive()
     }
 }
 

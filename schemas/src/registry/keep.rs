@@ -78,7 +78,9 @@ impl Keep {
 fn read(path: &Path) -> io::Result<Said> {
     let length = fs::metadata(path)?.len();
     if length > MAX_BYTES {
-        return Err(io::Error::other(format!("it has {length} bytes; at most {MAX_BYTES} are read")));
+        return Err(io::Error::other(format!(
+            "it has {length} bytes; at most {MAX_BYTES} are read"
+        )));
     }
     Ok(serde_json::from_slice(&fs::read(path)?)?)
 }
@@ -86,7 +88,10 @@ fn read(path: &Path) -> io::Result<Said> {
 /// Whole or not at all: written beside it, made durable, then put in its place.
 fn write(path: &Path, said: &Said) -> io::Result<()> {
     static COUNT: AtomicU32 = AtomicU32::new(0);
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     let beside = path.with_extension(format!("{}-{count}.new", std::process::id()));

@@ -66,7 +66,7 @@ impl Registry {
         if self.codec.knows(id) {
             return Ok(());
         }
-        self.flights.share(id, async || self.fetch(id).await).await
+        self.flights.share(id, self.fetch(id)).await
     }
 
     async fn fetch(&self, id: u32) -> Result<(), RegistryError> {
@@ -132,7 +132,9 @@ fn is_known(said: &Said, event: EventType) -> bool {
 
 /// Our versions under the registry's ids: all that are known to be read, of which those written are the latest.
 fn written(said: &Said, writes: &[EventType]) -> Vec<(&'static Version, u32)> {
-    let known = history::all().iter().filter_map(|version| Some((version, *said.ours.get(&version.to_string())?)));
+    let known = history::all()
+        .iter()
+        .filter_map(|version| Some((version, *said.ours.get(&version.to_string())?)));
     let (last, first): (Vec<_>, Vec<_>) = known.partition(|(version, _)| writes.contains(&version.event));
     first.into_iter().chain(last).collect()
 }

@@ -81,11 +81,7 @@ impl<'a> Walk<'a> {
         self.bytes(length).map(drop)
     }
 
-    fn within(
-        &mut self,
-        step: &str,
-        look: impl FnOnce(&mut Self) -> Result<(), Unreadable>,
-    ) -> Result<(), Unreadable> {
+    fn within(&mut self, step: &str, look: impl FnOnce(&mut Self) -> Result<(), Unreadable>) -> Result<(), Unreadable> {
         let outer = self.path.len();
         self.path
             .push_str(if outer == 0 { step.trim_start_matches('.') } else { step });

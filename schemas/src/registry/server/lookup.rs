@@ -3,8 +3,8 @@
 use serde::Deserialize;
 
 use super::answer::Problem;
-use crate::{EventType, codec};
 use crate::history::{self, Version};
+use crate::{EventType, codec};
 
 /// The subject of that name; the short name of an event is none.
 pub(super) fn subject(name: &str) -> Result<EventType, Problem> {

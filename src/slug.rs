@@ -85,6 +85,34 @@ slugs! {
     "Every version of an event must be readable with every other one, in both directions: a consumer may be older or \
      newer than the producer. Give new fields a default, and do not change or remove old ones."
 
+    SchemasUnregistered "schemas-unregistered" Unreachable "A contract is not registered"
+    "With a schema registry configured, records are written under the registry's ids, and it has none for a schema that is \
+     to be written. Nothing was written. `orderflow schemas register` registers what is missing; it is not done in \
+     passing, so that a wrong address does not fill somebody else's registry."
+
+    RegistryUnavailable "registry-unavailable" Unreachable "The schema registry cannot be reached"
+    "It does not answer in time, or answers that it cannot now (5xx, 408, 429). Check --registry and that the registry \
+     runs. A service that started once with it starts without it: it keeps the ids in registry.json below --data-dir. A \
+     record whose schema is not known waits in its partition until the registry is back."
+
+    RegistryUntrusted "registry-untrusted" Failed "The schema registry's certificate is not to be trusted"
+    "Its certificate is expired, is for another name, or comes from an authority that nobody here vouches for; or there is \
+     no TLS behind the address. Nothing was shown to it. For an authority of your own set registry.ca_file to its \
+     certificate (PEM); certificates are always verified."
+
+    RegistryDenied "registry-denied" Refused "The schema registry refused the credentials"
+    "It answered 401 or 403. Set ORDERFLOW_REGISTRY_USERNAME and ORDERFLOW_REGISTRY_PASSWORD_FILE, or \
+     ORDERFLOW_REGISTRY_TOKEN_FILE, and check that they may read subjects; `schemas register` must be allowed to write."
+
+    RegistryRefused "registry-refused" Failed "The schema registry does not take the request"
+    "It understood the request and refuses it; the message has its own words. It may be read-only, or have a limit or a \
+     rule that our schemas break."
+
+    RegistryUnexpected "registry-unexpected" Failed "What answers is not a schema registry"
+    "Something answers at the address, but not as Confluent's registry API does: a web page, a redirection, a 404 for \
+     everything. Check the address and its path: Apicurio's compatible API is below /apis/ccompat/v7, and a proxy may have \
+     its own."
+
     KafkaUnavailable "kafka-unavailable" Unreachable "Kafka cannot be reached"
     "None of the brokers answered in time. Check --brokers (default localhost:9092), that the cluster runs, and that the \
      addresses it advertises can be reached from here. `orderflow config show --origin` shows where the address comes from."

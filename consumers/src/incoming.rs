@@ -3,7 +3,7 @@
 use orderflow_domain::order::{FieldError, check_product_id};
 use orderflow_domain::{Event, OrderPlaced, ProductId};
 use orderflow_runtime::{Reason, Record, Refusal};
-use orderflow_schemas::{Contract, TopicNames, Unreadable};
+use orderflow_schemas::{Codec, Contract, TopicNames, Unreadable};
 
 /// Latest timestamp a record may bear: 2100-01-01. No decision has a clock to judge the future by, so the bound is one
 /// that no sound clock reaches while this program lives, and low enough that ids made of it keep their order.
@@ -19,12 +19,12 @@ const SHOWN_KEY_BYTES: usize = 64;
 ///
 /// What is wrong with the record rather than with the event is refused without the event's id: the same event may come
 /// again in a record that is sound, and must not pass for a duplicate then.
-pub(crate) fn read(record: &Record<'_>, names: &TopicNames) -> Result<Event, Refusal> {
+pub(crate) fn read(record: &Record<'_>, names: &TopicNames, codec: &Codec) -> Result<Event, Refusal> {
     let value = record
         .value
         .ok_or_else(|| Refusal::new(Reason::Tombstone, "a record without a value; events are never deleted"))?;
     check_timestamp(record.timestamp)?;
-    let event = orderflow_schemas::decode(value).map_err(|error| unreadable(&error))?;
+    let event = codec.decode(value).map_err(|error| unreadable(&error))?;
     check_topic(record.source, &event, names)?;
     check_key(record.key, &event)?;
     Ok(event)

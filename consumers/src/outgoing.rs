@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use orderflow_domain::{EventId, Meta, OrderId, Timestamp};
 use orderflow_runtime::{Cause, Fact, Headers};
-use orderflow_schemas::{Contract, Trace, encode, headers};
+use orderflow_schemas::{Codec, Contract, Trace, headers};
 
 /// What the `index`-th fact of a cause says of itself. Everything comes from the cause, so a decision taken again says the
 /// same.
@@ -19,10 +19,10 @@ pub(crate) fn meta(cause: &Cause, index: u32, order_id: OrderId, caused_by: Even
 }
 
 /// The record for `event`, one hop on in `trace`.
-pub(crate) fn fact(event: &impl Contract, topic: &Arc<str>, trace: Trace) -> Fact {
+pub(crate) fn fact(codec: &Codec, event: &impl Contract, topic: &Arc<str>, trace: Trace) -> Fact {
     let id = event.meta().event_id;
     let mut value = Vec::with_capacity(VALUE_BYTES);
-    encode(event, &mut value);
+    codec.encode(event, &mut value);
     let mut fact = Fact::new(id.0, Arc::clone(topic), event.key().into_owned(), value);
     fact.headers = headers_of(event, trace.next(id));
     fact

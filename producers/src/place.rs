@@ -121,7 +121,7 @@ pub fn order(options: &PlaceOptions, now: Timestamp, new_id: OrderId) -> Result<
 /// See [`PlaceError`].
 pub fn place(
     connection: &Connection,
-    topic: &str,
+    sink: SinkOptions,
     options: &PlaceOptions,
     deadline: Duration,
     stop: &Stop,
@@ -129,13 +129,12 @@ pub fn place(
     let now = fresh::now();
     let order = order(options, now, OrderId(fresh::uuid(now)))?;
     let began = std::time::Instant::now();
-    let mut sink_options = SinkOptions::single(topic);
-    sink_options.patience = Patience {
+    let patience = Patience {
         connect: deadline,
         acknowledgement: deadline,
         stop: Duration::ZERO,
     };
-    let mut sink = Sink::open(connection, sink_options, stop).map_err(PlaceError::NotWritten)?;
+    let mut sink = Sink::open(connection, SinkOptions { patience, ..sink }, stop).map_err(PlaceError::NotWritten)?;
     sink.set_acknowledgement(deadline.saturating_sub(began.elapsed()));
     let sent = sink.send(&order).and_then(|()| sink.finish());
     match sent {

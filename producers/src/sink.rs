@@ -12,7 +12,7 @@ mod ledger;
 use std::time::{Duration, Instant};
 
 use orderflow_runtime::kafka::Connection;
-use orderflow_schemas::{Contract, Trace, encode, headers};
+use orderflow_schemas::{Codec, Contract, Trace, headers};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
@@ -57,6 +57,8 @@ pub struct SinkOptions {
     pub linger: Duration,
     /// When to give up.
     pub patience: Patience,
+    /// What events are written with.
+    pub codec: Codec,
 }
 
 impl SinkOptions {
@@ -68,7 +70,14 @@ impl SinkOptions {
             in_flight: 50_000,
             linger: Duration::from_millis(5),
             patience: Patience::default(),
+            codec: Codec::builtin(),
         }
+    }
+
+    /// The same, written under the ids of another codec.
+    #[must_use]
+    pub fn written_with(self, codec: Codec) -> Self {
+        Self { codec, ..self }
     }
 
     /// For one record that somebody waits for.
@@ -178,7 +187,7 @@ impl Sink {
     /// waiting.
     pub fn send(&mut self, event: &impl Contract) -> Result<(), SinkError> {
         self.value.clear();
-        encode(event, &mut self.value);
+        self.options.codec.encode(event, &mut self.value);
         let key = event.key();
         let mut record = BaseRecord::with_opaque_to(&self.options.topic, self.producer.context().stamp())
             .key(key.as_ref())

@@ -25,6 +25,10 @@ pub(crate) struct GlobalArgs {
     #[arg(long, global = true, value_name = "URL", hide_short_help = true)]
     pub(crate) database: Option<String>,
 
+    /// Schema registry that ids come from, such as `http://localhost:8081` [default: none]
+    #[arg(long, global = true, value_name = "URL", hide_short_help = true)]
+    pub(crate) registry: Option<String>,
+
     /// Any librdkafka property, as in the `kafka` table of the file; repeatable
     #[arg(
         short = 'X',
@@ -83,6 +87,7 @@ impl Flags for GlobalArgs {
             ("brokers", "--brokers", self.brokers.as_ref()),
             ("data_dir", "--data-dir", self.data_dir.as_ref()),
             ("database", "--database", self.database.as_ref()),
+            ("registry.url", "--registry", self.registry.as_ref()),
             ("color", "--color", self.color.as_ref()),
             ("log.format", "--log-format", self.log_format.as_ref()),
             ("log.level", "--log-level", self.log_level.as_ref()),

@@ -25,7 +25,7 @@ pub(crate) use explain::ExplainArgs;
 pub(crate) use global::{Flags, GlobalArgs};
 pub(crate) use order::{EmitArgs, FileFormat, ImportArgs, OrderArgs, OrderCommand, PlaceArgs};
 pub(crate) use run::{RunArgs, RunCommand, ServiceArgs};
-pub(crate) use schemas::{SchemasArgs, SchemasCommand, ServeArgs};
+pub(crate) use schemas::{CheckArgs, RegisterArgs, SchemasArgs, SchemasCommand, ServeArgs};
 pub(crate) use shell::{CompletionsArgs, ManArgs};
 pub(crate) use stock::{
     IdentityArgs, StockArgs, StockCommand, StockImportArgs, StockReceiveArgs, StockSetArgs, StockShowArgs, WaitArgs,

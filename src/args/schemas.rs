@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use crate::exit::Exit;
 use crate::help;
 
-/// Check and serve the contracts
+/// Check, register and serve the contracts
 #[derive(Debug, Args)]
 pub(crate) struct SchemasArgs {
     #[command(subcommand)]
@@ -18,19 +18,43 @@ pub(crate) struct SchemasArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum SchemasCommand {
     Check(CheckArgs),
+    Register(RegisterArgs),
     Serve(ServeArgs),
 }
 
 /// Prove that every version of every event reads every other
 ///
-/// Compares all versions of each event with one another, as reader and as writer. Needs no registry and no network.
+/// Compares all versions of each event with one another, as reader and as writer. With a registry (`--registry`), also
+/// with every version that is registered under the same subjects; without one it needs no network.
 #[derive(Debug, Args)]
 #[command(after_long_help = help::sections(&[
     "orderflow schemas check",
     "orderflow schemas check --json",
-    "orderflow schemas check --quiet",
-], &[Exit::Done, Exit::Failed, Exit::Usage]))]
-pub(crate) struct CheckArgs {}
+    "orderflow schemas check --registry http://localhost:8081",
+    "orderflow schemas check --offline",
+], &[Exit::Done, Exit::Failed, Exit::Usage, Exit::Refused, Exit::Unreachable]))]
+pub(crate) struct CheckArgs {
+    /// Leave the registry alone, even if one is configured
+    #[arg(long)]
+    pub(crate) offline: bool,
+}
+
+/// Register the contracts with a schema registry
+///
+/// Registers every version of every event under the full name of its record, in the order of release. What is there
+/// already keeps its id, so running it again changes nothing. Producers and daemons look their ids up and register nothing
+/// themselves.
+#[derive(Debug, Args)]
+#[command(after_long_help = help::sections(&[
+    "orderflow schemas register --registry http://localhost:8081",
+    "orderflow schemas register --registry https://registry.example/apis/ccompat/v7 --dry-run",
+    "orderflow schemas register --json",
+], &[Exit::Done, Exit::Failed, Exit::Usage, Exit::Refused, Exit::Unreachable]))]
+pub(crate) struct RegisterArgs {
+    /// Only show what is missing, and whether the registry would take it
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
 
 /// Serve the contracts to other people's tools, as a schema registry does
 ///

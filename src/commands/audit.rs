@@ -3,6 +3,7 @@
 use orderflow_consumers::{inventory, payment};
 use orderflow_operations::audit::{self, Databases, Finding, Options, Report, Violation};
 
+use super::contracts::Contracts;
 use super::failures::of_audit;
 use super::prepare;
 use crate::args::{AuditArgs, GlobalArgs};
@@ -16,11 +17,13 @@ use crate::slug::Slug;
 /// Judges the topics and the databases against one another.
 pub(super) fn run(args: &AuditArgs, global: &GlobalArgs, output: Output) -> Outcome {
     let settings = prepare(global, &(), Talk::Command)?;
+    let contracts = Contracts::open(&settings, &[])?;
     let options = Options {
         timeout: args.timeout,
         listed: args.listed,
         outbox_retention: settings.runtime.outbox_retention,
         dense: settings.runtime.dense,
+        reader: contracts.reader(),
     };
     let databases = databases(&settings)?;
     let report = audit::audit(&settings.connection, &settings.topics, &databases, &options);

@@ -42,7 +42,7 @@ struct Plain(Shown);
 
 fn shown(key: &str, value: &Value) -> Shown {
     let text = match key {
-        key if is_secret(key) => MASK.to_owned(),
+        key if is_secret(key) && !value.text.is_empty() => MASK.to_owned(),
         "database" => masked(&value.text),
         _ => value.text.clone(),
     };

@@ -12,6 +12,7 @@ use orderflow_producers::place::PlaceError;
 use orderflow_producers::stock::StockError;
 use orderflow_runtime::store::{OpenError, StoreError, postgres, sqlite};
 use orderflow_runtime::{Halt, ServiceError};
+use orderflow_schemas::registry::RegistryError;
 
 use crate::report::Failure;
 use crate::slug::Slug;
@@ -105,12 +106,32 @@ pub(super) fn of_field(error: &FieldError) -> Failure {
     Failure::from_error(Slug::ValidationFailed, error)
 }
 
+/// What a registry that did not say is called.
+pub(super) fn of_registry(error: &RegistryError) -> Failure {
+    let (slug, hint) = match error {
+        RegistryError::Unreachable { .. } => (
+            Slug::RegistryUnavailable,
+            "orderflow config show --origin tells where the address comes from",
+        ),
+        RegistryError::Unavailable { .. } => (Slug::RegistryUnavailable, "try again when the registry is well"),
+        RegistryError::Untrusted { .. } => (Slug::RegistryUntrusted, "orderflow explain registry-untrusted"),
+        RegistryError::Denied { .. } => (Slug::RegistryDenied, "orderflow explain registry-denied"),
+        RegistryError::NotFound { .. } => (Slug::SchemasUnregistered, "orderflow schemas register"),
+        RegistryError::Incompatible { .. } => (Slug::SchemasIncompatible, "orderflow schemas check"),
+        RegistryError::Refused { .. } => (Slug::RegistryRefused, "orderflow explain registry-refused"),
+        RegistryError::Unexpected { .. } => (Slug::RegistryUnexpected, "orderflow explain registry-unexpected"),
+        RegistryError::Unusable { .. } => (Slug::ConfigInvalid, "orderflow config show --origin"),
+    };
+    Failure::from_error(slug, error).hint(hint)
+}
+
 /// What an audit that could not judge is called.
 pub(super) fn of_audit(error: &AuditError) -> Failure {
     match error {
         AuditError::Deadline { .. } => Failure::from_error(Slug::DeadlinePassed, error)
             .hint("are they running? orderflow run inventory, orderflow run payment"),
         AuditError::Cluster(cause) => of_topics(cause),
+        AuditError::Registry(cause) => of_registry(cause),
         AuditError::Database(_) | AuditError::Missing(_) | AuditError::Work { .. } => {
             Failure::from_error(Slug::AuditImpossible, error)
         }

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use orderflow_producers::Stop as Ask;
 use orderflow_producers::import::{self, Format, ImportFailed, ImportOptions, ImportReport, Input, Reason};
-use orderflow_schemas::Topic;
+use orderflow_schemas::{Codec, EventType, Topic};
 use serde::Serialize;
 
+use super::contracts::Contracts;
 use super::failures::of_import;
 use super::prepare;
 use crate::args::{FileFormat, GlobalArgs, ImportArgs};
@@ -22,9 +23,14 @@ use crate::slug::Slug;
 /// Places the orders of a file, or counts what that would do.
 pub(super) fn run(args: ImportArgs, global: &GlobalArgs, output: Output) -> Outcome {
     let settings = prepare(global, &(), Talk::Command)?;
-    let signals = Signals::take()?;
     let dry_run = args.dry_run;
-    let imported = read(args, &settings, &signals, output);
+    let codec = if dry_run {
+        Codec::builtin()
+    } else {
+        Contracts::open(&settings, &[EventType::OrderPlaced])?.codec()
+    };
+    let signals = Signals::take()?;
+    let imported = read(args, (&settings, codec), &signals, output);
     let (report, cause) = match imported {
         Ok(report) => (report, None),
         Err(ImportFailed { cause, report }) => (*report, Some(cause)),
@@ -40,7 +46,7 @@ pub(super) fn run(args: ImportArgs, global: &GlobalArgs, output: Output) -> Outc
 
 fn read(
     args: ImportArgs,
-    settings: &Settings,
+    (settings, codec): (&Settings, Codec),
     signals: &Signals,
     output: Output,
 ) -> Result<ImportReport, ImportFailed> {
@@ -64,7 +70,7 @@ fn read(
     let imported = if args.dry_run {
         import::dry_run(input, &options, &stop, &mut watch)
     } else {
-        let sink = import::sink_options(settings.topics.name(Topic::Orders));
+        let sink = import::sink_options(settings.topics.name(Topic::Orders)).written_with(codec);
         import::import(&settings.connection, sink, input, &options, &stop, &mut watch)
     };
     meter.end();

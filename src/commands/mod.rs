@@ -3,6 +3,7 @@
 mod audit;
 mod bench;
 mod config;
+mod contracts;
 mod db;
 mod demo;
 mod explain;
@@ -62,7 +63,8 @@ pub(crate) fn run(cli: Cli) -> Outcome {
             TopicsCommand::Tail(args) => tail::run(args, global, output),
         },
         Command::Schemas(args) => match args.command {
-            SchemasCommand::Check(_) => schemas::check(output),
+            SchemasCommand::Check(args) => schemas::check(&args, global, output),
+            SchemasCommand::Register(args) => schemas::register(&args, global, output),
             SchemasCommand::Serve(args) => schemas::serve(&args, global),
         },
         Command::Audit(args) => audit::run(&args, global, output),

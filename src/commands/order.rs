@@ -3,9 +3,10 @@
 use orderflow_producers::emit::{self, Basket, EmitError, EmitOptions, EmitReport, Shape};
 use orderflow_producers::place::{self, PlaceOptions, Placed};
 use orderflow_producers::{SinkOptions, Stop as Ask};
-use orderflow_schemas::Topic;
+use orderflow_schemas::{EventType, Topic};
 use serde::Serialize;
 
+use super::contracts::Contracts;
 use super::failures::{of_emit, of_place, of_shape};
 use super::prepare;
 use crate::args::{EmitArgs, GlobalArgs, PlaceArgs};
@@ -19,6 +20,7 @@ use crate::signals::Signals;
 /// Places one order and waits until every in-sync replica has it.
 pub(super) fn place(args: PlaceArgs, global: &GlobalArgs, output: Output) -> Outcome {
     let settings = prepare(global, &(), Talk::Command)?;
+    let contracts = Contracts::open(&settings, &[EventType::OrderPlaced])?;
     let signals = Signals::take()?;
     let deadline = args.timeout;
     let options = PlaceOptions {
@@ -30,10 +32,10 @@ pub(super) fn place(args: PlaceArgs, global: &GlobalArgs, output: Output) -> Out
         placed_at: args.placed_at,
         source: "orderflow/cli".to_owned(),
     };
-    let topic = settings.topics.name(Topic::Orders);
+    let sink = SinkOptions::single(settings.topics.name(Topic::Orders)).written_with(contracts.codec());
     let placed = place::place(
         &settings.connection,
-        topic,
+        sink,
         &options,
         deadline,
         &Ask::from(signals.flag()),
@@ -101,6 +103,7 @@ pub(super) fn emit(args: &EmitArgs, global: &GlobalArgs, output: Output) -> Outc
     let shape = shape(args);
     shape.check().map_err(|error| of_shape(&error))?;
     let settings = prepare(global, &(), Talk::Command)?;
+    let contracts = Contracts::open(&settings, &[EventType::OrderPlaced])?;
     let signals = Signals::take()?;
     let options = EmitOptions {
         count: args.count,
@@ -109,7 +112,7 @@ pub(super) fn emit(args: &EmitArgs, global: &GlobalArgs, output: Output) -> Outc
         start: args.start,
         shape,
         source: "orderflow/emit".to_owned(),
-        sink: SinkOptions::stream(settings.topics.name(Topic::Orders)),
+        sink: SinkOptions::stream(settings.topics.name(Topic::Orders)).written_with(contracts.codec()),
     };
     let mut meter = Meter::new(output);
     let emitted = emit::emit(

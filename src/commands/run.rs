@@ -12,6 +12,7 @@ use orderflow_runtime::store::{Database, Store};
 use orderflow_runtime::{Handler, Service, ServiceError, Topics};
 use tokio::runtime::Runtime;
 
+use super::contracts::Contracts;
 use super::failures::{of_ledger, of_postgres, of_service, of_sqlite};
 use super::prepare;
 use crate::args::{GlobalArgs, RunCommand, ServiceArgs};
@@ -32,7 +33,8 @@ pub(super) fn run(command: &RunCommand, global: &GlobalArgs) -> Outcome {
     let settings = prepared(args, global)?;
     match command {
         RunCommand::Inventory(_) => {
-            let handler = Inventory::new(settings.topics.clone());
+            let contracts = Contracts::open(&settings, &inventory::EMITS)?;
+            let handler = Inventory::new(settings.topics.clone()).with_codec(contracts.codec());
             let topics = Topics {
                 reads: handler.reads(),
                 writes: handler.writes(),
@@ -44,7 +46,8 @@ pub(super) fn run(command: &RunCommand, global: &GlobalArgs) -> Outcome {
             )
         }
         RunCommand::Payment(_) => {
-            let handler = Payment::new(settings.topics.clone());
+            let contracts = Contracts::open(&settings, &payment::EMITS)?;
+            let handler = Payment::new(settings.topics.clone()).with_codec(contracts.codec());
             let topics = Topics {
                 reads: handler.reads(),
                 writes: handler.writes(),

@@ -7,9 +7,10 @@ use orderflow_producers::import::Input;
 use orderflow_producers::stock::{self, CatalogueOptions, StockOptions, StockReport};
 use orderflow_producers::{SinkOptions, Stop as Ask};
 use orderflow_runtime::store::{Database, Reader, StoreError};
-use orderflow_schemas::{Contract, Topic};
+use orderflow_schemas::{Contract, EventType, Topic};
 use serde::Serialize;
 
+use super::contracts::Contracts;
 use super::failures::{of_field, of_open, of_stock, of_store};
 use super::prepare;
 use crate::args::{GlobalArgs, IdentityArgs, StockImportArgs, StockReceiveArgs, StockSetArgs, StockShowArgs, WaitArgs};
@@ -62,8 +63,9 @@ fn identity(args: &IdentityArgs) -> StockOptions {
 }
 
 fn send<E: Contract>(events: &[E], settings: &Settings, waiting: &WaitArgs, output: Output) -> Outcome {
+    let contracts = Contracts::open(settings, &[EventType::StockReceived, EventType::StockAdjusted])?;
     let signals = Signals::take()?;
-    let sink = SinkOptions::stream(settings.topics.name(Topic::Stock));
+    let sink = SinkOptions::stream(settings.topics.name(Topic::Stock)).written_with(contracts.codec());
     let mut meter = Meter::new(output);
     let sent = stock::send(
         &settings.connection,

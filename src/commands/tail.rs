@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use orderflow_domain::Timestamp;
 use orderflow_operations::topics::tail::{Next, Options, Span, Start, Tail};
 
+use super::contracts::Contracts;
 use super::failures::of_topics;
 use super::prepare;
 use crate::args::{GlobalArgs, TailArgs};
@@ -22,6 +23,7 @@ const WAIT: Duration = Duration::from_millis(100);
 pub(super) fn run(args: TailArgs, global: &GlobalArgs, output: Output) -> Outcome {
     let start = Start::parse(&args.from, now()).map_err(|error| Failure::from_error(Slug::Usage, &error))?;
     let settings = prepare(global, &(), Talk::Command)?;
+    let contracts = Contracts::open(&settings, &[])?;
     let follow = args.follow;
     let options = Options {
         topics: args.topics,
@@ -30,6 +32,7 @@ pub(super) fn run(args: TailArgs, global: &GlobalArgs, output: Output) -> Outcom
         key: args.key,
         count: args.count,
         follow,
+        reader: contracts.reader(),
     };
     let mut tail = Tail::open(&settings.connection, options).map_err(|error| of_topics(&error))?;
     // Until here a signal simply ends the process: there is nothing to write out.

@@ -1,6 +1,6 @@
 //! What the environment says: `ORDERFLOW_*`, each of which must be known.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::kafka;
 use super::keys::{self, SETTINGS};
@@ -16,11 +16,14 @@ const FOR_TESTS: &str = "ORDERFLOW_TEST_";
 /// Variables passed through to librdkafka: `ORDERFLOW_KAFKA_SASL_USERNAME` is `sasl.username`.
 const KAFKA: &str = "ORDERFLOW_KAFKA_";
 
-/// The file that holds the database's URL, password and all.
-const DATABASE_FILE: &str = "ORDERFLOW_DATABASE_FILE";
-
 /// The short name of the level, as other programs have it.
 const LOG: &str = "ORDERFLOW_LOG";
+
+/// The short name of the registry's address.
+const REGISTRY: &str = "ORDERFLOW_REGISTRY";
+
+/// What the name of a variable ends with that names the file of a secret.
+const IN_A_FILE: &str = "_FILE";
 
 /// The configuration file that the environment names.
 pub(super) fn config_file(variables: &[(String, String)]) -> Option<PathBuf> {
@@ -47,15 +50,19 @@ fn entry(name: &str, text: String) -> Result<(String, Value), Failure> {
     if let Some(property) = name.strip_prefix(KAFKA) {
         return kafka::property(&property_name(property), text, origin);
     }
-    if name == DATABASE_FILE {
-        let text = secret::read(Path::new(&text), name)?;
-        return Ok(("database".to_owned(), Value { text, origin }));
+    let key = match name {
+        LOG => Some("log.level"),
+        REGISTRY => Some("registry.url"),
+        _ => key_of(name),
+    };
+    if let Some(key) = key {
+        return Ok((key.to_owned(), Value { text, origin }));
     }
-    let key = if name == LOG { Some("log.level") } else { key_of(name) };
-    match key {
-        Some(key) => Ok((key.to_owned(), Value { text, origin })),
-        None => Err(unknown(name)),
-    }
+    // An address of a database may have a password in it.
+    let in_a_file = |key: &&str| is_secret(key) || *key == "database";
+    let secret = name.strip_suffix(IN_A_FILE).and_then(key_of).filter(in_a_file);
+    let key = secret.ok_or_else(|| unknown(name))?;
+    Ok((key.to_owned(), secret::of_file(&text, origin)?))
 }
 
 /// `SASL_PASSWORD` is `sasl.password`, and `SASL_PASSWORD_FILE` the file it stands in.

@@ -8,7 +8,7 @@ use std::path::Path;
 use toml::de::{DeTable, DeValue};
 
 use super::said::{Layer, Origin, Place, Value};
-use super::{kafka, keys};
+use super::{kafka, keys, secret};
 use crate::report::Failure;
 use crate::slug::Slug;
 
@@ -67,6 +67,11 @@ impl Source<'_> {
                     let text = scalar(inner).ok_or_else(|| self.wrong_type(&key, value.span()))?;
                     layer.push((key, Value { text, origin }));
                 }
+                inner if names_a_file(&key) => {
+                    let path = scalar(inner).ok_or_else(|| self.wrong_type(&key, value.span()))?;
+                    let key = key.trim_end_matches(IN_A_FILE).to_owned();
+                    layer.push((key, secret::of_file(&path, origin)?));
+                }
                 _ if in_kafka || keys::is_table(&key) => return Err(self.not_a_table(&key, value.span())),
                 _ => return Err(self.unknown(&key, name.span())),
             }
@@ -122,6 +127,14 @@ impl Source<'_> {
             excerpt,
         }
     }
+}
+
+/// What the key of a secret ends with that stands in a file.
+const IN_A_FILE: &str = "_file";
+
+fn names_a_file(key: &str) -> bool {
+    let base = key.strip_suffix(IN_A_FILE);
+    base.is_some_and(|base| keys::is_known(base) && secret::is_secret(base))
 }
 
 fn draw(path: &Path, (line, column): (usize, usize), shown: &str, width: usize) -> String {

@@ -1,7 +1,6 @@
 //! Properties passed through to librdkafka: which are refused, and where their secrets come from.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use orderflow_runtime::kafka::Connection;
 use rdkafka::error::KafkaError;
@@ -17,10 +16,7 @@ use crate::slug::Slug;
 /// The file of a secret cannot be read.
 pub(super) fn property(name: &str, text: String, origin: Origin) -> Result<(String, Value), Failure> {
     match name.strip_suffix("_file").filter(|base| secret::is_secret(base)) {
-        Some(base) => {
-            let text = secret::read(Path::new(&text), &origin.to_string())?;
-            Ok((format!("kafka.{base}"), Value { text, origin }))
-        }
+        Some(base) => Ok((format!("kafka.{base}"), secret::of_file(&text, origin)?)),
         None => Ok((format!("kafka.{name}"), Value { text, origin })),
     }
 }

@@ -56,6 +56,28 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "auto",
         "error, warn, info, debug, trace, or a filter; auto: info for daemons, else warn",
     ),
+    setting(
+        "registry.url",
+        "",
+        "schema registry that ids come from; empty: the ids that the contracts have by themselves",
+    ),
+    setting("registry.username", "", "user, or API key, shown to the registry"),
+    setting(
+        "registry.password",
+        "",
+        "its password; registry.password_file names a file",
+    ),
+    setting(
+        "registry.token",
+        "",
+        "bearer token shown to the registry; registry.token_file names a file",
+    ),
+    setting(
+        "registry.ca_file",
+        "",
+        "certificates (PEM) trusted for the registry beside the system's",
+    ),
+    setting("registry.timeout", "5s", "how long a request to the registry may take"),
     setting("topics.prefix", "", "what stands in front of every topic's name"),
     setting("topics.orders", "orders", "name of the topic of orders"),
     setting(

@@ -7,6 +7,7 @@ mod environment;
 mod file;
 mod kafka;
 mod keys;
+mod registry;
 mod resolved;
 mod runtime;
 mod said;

@@ -9,10 +9,10 @@ use orderflow_operations::topics::Sizing;
 use orderflow_runtime::kafka::Connection;
 use orderflow_runtime::store::Database;
 use orderflow_runtime::store::postgres::PostgresOptions;
-use orderflow_schemas::TopicNames;
+use orderflow_schemas::{TopicNames, registry as schema_registry};
 
 use super::said::Said;
-use super::{database, kafka, runtime, topics};
+use super::{database, kafka, registry, runtime, topics};
 use crate::logging::{Format, Log};
 use crate::report::Failure;
 
@@ -27,6 +27,8 @@ pub(crate) struct Settings {
     pub(crate) color: ColorChoice,
     /// What is logged, and how.
     pub(crate) log: Log,
+    /// The schema registry that ids come from, if there is one.
+    pub(crate) registry: Option<schema_registry::Options>,
     /// What the topics are called.
     pub(crate) topics: TopicNames,
     /// How large topics are made.
@@ -53,6 +55,7 @@ impl Settings {
         let level = parse(said, "log.level", crate::logging::level)?;
         Ok(Self {
             connection: kafka::connection(said)?,
+            registry: registry::options(said, &data_dir)?,
             data_dir,
             color,
             log: Log { format, level },

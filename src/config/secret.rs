@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use super::said::{Origin, Value};
 use crate::report::Failure;
 use crate::slug::Slug;
 
@@ -26,11 +27,20 @@ pub(crate) fn is_secret(key: &str) -> bool {
     MARKS.iter().any(|mark| key.contains(mark)) && !POINTERS.iter().any(|end| key.ends_with(end))
 }
 
+/// The value that stands in a file.
+///
+/// # Errors
+/// The file cannot be read or is not text.
+pub(super) fn of_file(path: &str, origin: Origin) -> Result<Value, Failure> {
+    let text = read(Path::new(path), &origin.to_string())?;
+    Ok(Value { text, origin })
+}
+
 /// Reads a secret from a file, without the line end that editors add.
 ///
 /// # Errors
 /// The file cannot be read or is not text.
-pub(crate) fn read(path: &Path, asked_by: &str) -> Result<String, Failure> {
+fn read(path: &Path, asked_by: &str) -> Result<String, Failure> {
     let text = fs::read_to_string(path).map_err(|error| {
         let message = format!("cannot read the secret that {asked_by} names, {}", path.display());
         Failure::new(Slug::ConfigUnreadable, message).caused_by(&error)

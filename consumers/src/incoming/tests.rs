@@ -25,7 +25,7 @@ fn refusal_of(stored: &Stored) -> Refusal {
 fn a_sound_record_is_its_event() {
     let placed = order(7, &[("85123A", 6), ("71053", 2)]);
     assert_eq!(
-        read(&sound().record(), &TopicNames::default()),
+        read(&sound().record(), &TopicNames::default(), &Codec::builtin()),
         Ok(Event::OrderPlaced(placed))
     );
 }
@@ -103,7 +103,7 @@ fn topics_go_by_their_configured_names() {
         ..sound()
     };
     assert!(read(&stored.record(), &names).is_ok());
-    let refusal = read(&sound().record(), &names).expect_err("refused");
+    let refusal = read(&sound().record(), &names, &Codec::builtin()).expect_err("refused");
     assert_eq!(refusal.detail, "OrderPlaced in topic orders; its topic is shop.orders");
 }
 

@@ -9,7 +9,7 @@ use orderflow_domain::{
     StockReceived,
 };
 use orderflow_runtime::{Cause, Decision, Decoded, Entity, Handler, Reason, Record, Refusal, Rows, Wanted};
-use orderflow_schemas::{Contract, Topic, TopicNames};
+use orderflow_schemas::{Codec, Contract, EventType, Topic, TopicNames};
 
 use crate::{incoming, outgoing};
 
@@ -18,6 +18,9 @@ pub const GROUP: &str = "inventory";
 
 /// What its facts say they come from.
 pub const SOURCE: &str = "orderflow/inventory";
+
+/// What its facts are.
+pub const EMITS: [EventType; 2] = [EventType::InventoryReserved, EventType::InventoryUnavailable];
 
 /// What is remembered of each order, by order id.
 pub const RESERVATION: Entity<OrderRecord> = Entity::new("reservation", 0);
@@ -30,6 +33,7 @@ pub const STOCK: Entity<Stock> = Entity::new("stock", 1);
 pub struct Inventory {
     names: TopicNames,
     writes: Arc<str>,
+    codec: Codec,
 }
 
 /// What inventory decides on.
@@ -57,7 +61,17 @@ impl Inventory {
     #[must_use]
     pub fn new(names: TopicNames) -> Self {
         let writes = names.name(Topic::Inventory).into();
-        Self { names, writes }
+        Self {
+            names,
+            writes,
+            codec: Codec::builtin(),
+        }
+    }
+
+    /// The same, reading and writing with another codec.
+    #[must_use]
+    pub fn with_codec(self, codec: Codec) -> Self {
+        Self { codec, ..self }
     }
 
     /// The topics it reads.
@@ -122,7 +136,8 @@ impl Inventory {
     }
 
     fn announce(&self, decision: &mut Decision, cause: &Cause, order: &OrderPlaced, event: &impl Contract) {
-        decision.emit(outgoing::fact(event, &self.writes, outgoing::trace(cause, order)));
+        let trace = outgoing::trace(cause, order);
+        decision.emit(outgoing::fact(&self.codec, event, &self.writes, trace));
     }
 }
 
@@ -130,7 +145,7 @@ impl Handler for Inventory {
     type Event = Event;
 
     fn decode(&self, record: &Record<'_>) -> Result<Decoded<Event>, Refusal> {
-        let event = incoming::read(record, &self.names)?;
+        let event = incoming::read(record, &self.names, &self.codec)?;
         let id = event.meta().event_id.0;
         let event = match event {
             Known::OrderPlaced(order) => {

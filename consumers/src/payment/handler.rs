@@ -7,7 +7,7 @@ use orderflow_domain::{Event as Known, EventId, OrderId, OrderPlaced, PaymentFai
 use orderflow_runtime::{
     Answered, Cause, Decision, Decoded, Effect, Entity, Fact, Handler, Reason, Record, Refusal, Rows, Wanted,
 };
-use orderflow_schemas::{Topic, TopicNames, Trace};
+use orderflow_schemas::{Codec, Topic, TopicNames, Trace};
 
 use super::gateway::{Request, Verdict};
 use super::{CHARGE, SOURCE};
@@ -21,6 +21,7 @@ pub const PAYMENT: Entity<Kept> = Entity::new("payment", 0);
 pub struct Payment {
     names: TopicNames,
     writes: Arc<str>,
+    codec: Codec,
 }
 
 /// What payment decides on.
@@ -43,7 +44,17 @@ impl Payment {
     #[must_use]
     pub fn new(names: TopicNames) -> Self {
         let writes = names.name(Topic::Payments).into();
-        Self { names, writes }
+        Self {
+            names,
+            writes,
+            codec: Codec::builtin(),
+        }
+    }
+
+    /// The same, reading and writing with another codec.
+    #[must_use]
+    pub fn with_codec(self, codec: Codec) -> Self {
+        Self { codec, ..self }
     }
 
     /// The topics it reads.
@@ -109,7 +120,7 @@ impl Payment {
                     currency,
                     charge_id,
                 };
-                Some(outgoing::fact(&event, &self.writes, about.trace))
+                Some(outgoing::fact(&self.codec, &event, &self.writes, about.trace))
             }
             Status::Failed { reason } => {
                 let event = PaymentFailed {
@@ -119,7 +130,7 @@ impl Payment {
                     currency,
                     reason,
                 };
-                Some(outgoing::fact(&event, &self.writes, about.trace))
+                Some(outgoing::fact(&self.codec, &event, &self.writes, about.trace))
             }
         }
     }
@@ -129,7 +140,7 @@ impl Handler for Payment {
     type Event = Event;
 
     fn decode(&self, record: &Record<'_>) -> Result<Decoded<Event>, Refusal> {
-        match incoming::read(record, &self.names)? {
+        match incoming::read(record, &self.names, &self.codec)? {
             Known::OrderPlaced(order) => {
                 incoming::check_order(&order)?;
                 let id = order.meta.event_id.0;

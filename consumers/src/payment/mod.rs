@@ -7,6 +7,8 @@ pub mod gateway;
 mod handler;
 pub mod simulator;
 
+use orderflow_schemas::EventType;
+
 pub use gateway::{Charging, Gateway, NoVerdict, Verdict};
 pub use handler::{Event, PAYMENT, Payment};
 
@@ -15,6 +17,9 @@ pub const GROUP: &str = "payment";
 
 /// What its facts say they come from.
 pub const SOURCE: &str = "orderflow/payment";
+
+/// What its facts are.
+pub const EMITS: [EventType; 2] = [EventType::PaymentProcessed, EventType::PaymentFailed];
 
 /// Kind of the effect by which an order is charged.
 pub const CHARGE: &str = "charge";

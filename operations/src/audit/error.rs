@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use orderflow_consumers::payment::simulator::ledger::LedgerError;
 use orderflow_runtime::store::{OpenError, StoreError};
+use orderflow_schemas::registry::RegistryError;
 use thiserror::Error;
 
 use crate::topics;
@@ -22,6 +23,9 @@ pub enum AuditError {
     /// The topics could not be read.
     #[error(transparent)]
     Cluster(#[from] topics::Error),
+    /// A schema could not be looked up, so nobody knows what its records say.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
     /// A database could not be read.
     #[error("{0}")]
     Database(String),

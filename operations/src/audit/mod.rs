@@ -30,6 +30,7 @@ use orderflow_runtime::kafka::Connection;
 use orderflow_runtime::settings::Settings;
 use orderflow_runtime::store::Database;
 use orderflow_schemas::TopicNames;
+use orderflow_schemas::registry::Reader;
 
 pub use error::AuditError;
 pub use report::{Finding, Invariant, Report, Totals, Violation};
@@ -53,7 +54,7 @@ pub struct Databases {
 }
 
 /// How to audit.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Options {
     /// How long the services may take to pass the watermarks.
     pub timeout: Duration,
@@ -63,6 +64,8 @@ pub struct Options {
     pub outbox_retention: Duration,
     /// Whether topics are written without holes, as the services are told too.
     pub dense: bool,
+    /// What reads the values of records.
+    pub reader: Reader,
 }
 
 impl Default for Options {
@@ -73,6 +76,7 @@ impl Default for Options {
             listed: 20,
             outbox_retention: services.outbox_retention,
             dense: services.dense,
+            reader: Reader::default(),
         }
     }
 }
@@ -96,7 +100,7 @@ pub fn audit(
     let readers = Readers::open(databases, &system)?;
     wait::until_passed(&readers, &system, &due, options.timeout)?;
 
-    let mut gathered = Gathered::new(Work::open()?, Findings::new(options.listed));
+    let mut gathered = Gathered::new(Work::open()?, Findings::new(options.listed), options.reader.clone());
     gathered.databases(&system, &readers, &due)?;
     if let Some(ledger) = &databases.ledger {
         gathered.ledger(ledger)?;

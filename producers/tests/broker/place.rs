@@ -8,7 +8,7 @@ fn a_placed_order_is_a_record_that_any_tool_can_read() {
     let before = orderflow_now_millis();
     let placed = place(
         &broker.connection(),
-        "orders",
+        SinkOptions::single("orders"),
         &order(&["85123A:6:2.55"]),
         DEADLINE,
         &Stop::default(),
@@ -36,7 +36,7 @@ fn an_order_placed_again_under_its_id_and_time_has_the_same_bytes() {
     let broker = broker();
     let first = place(
         &broker.connection(),
-        "orders",
+        SinkOptions::single("orders"),
         &order(&["a b:1:2"]),
         DEADLINE,
         &Stop::default(),
@@ -47,7 +47,14 @@ fn an_order_placed_again_under_its_id_and_time_has_the_same_bytes() {
         placed_at: Some(first.order.placed_at),
         ..order(&["a b:1:2"])
     };
-    place(&broker.connection(), "orders", &again, DEADLINE, &Stop::default()).expect("placed again");
+    place(
+        &broker.connection(),
+        SinkOptions::single("orders"),
+        &again,
+        DEADLINE,
+        &Stop::default(),
+    )
+    .expect("placed again");
     let records = all(&broker.connection(), "orders");
     assert_eq!(records.len(), 2);
     assert_eq!(
@@ -62,7 +69,7 @@ fn without_a_broker_nothing_was_written_and_the_error_names_it() {
     let began = Instant::now();
     let error = place(
         &nowhere,
-        "orders",
+        SinkOptions::single("orders"),
         &order(&["a:1:1"]),
         Duration::from_secs(2),
         &Stop::default(),
@@ -87,7 +94,7 @@ fn without_an_acknowledgement_the_order_may_have_been_written() {
     broker.fail_requests(RDKafkaApiKey::Produce, &never).expect("injected");
     let error = place(
         &broker.connection(),
-        "orders",
+        SinkOptions::single("orders"),
         &order(&["a:1:1"]),
         Duration::from_secs(2),
         &Stop::default(),
@@ -140,7 +147,14 @@ fn a_record_that_is_too_large_is_named() {
         .insert("message.max.bytes".to_owned(), "2000".to_owned());
     let items: Vec<String> = (0..200).map(|item| format!("product number {item}:1:1")).collect();
     let items: Vec<&str> = items.iter().map(String::as_str).collect();
-    let error = place(&connection, "orders", &order(&items), DEADLINE, &Stop::default()).expect_err("too large");
+    let error = place(
+        &connection,
+        SinkOptions::single("orders"),
+        &order(&items),
+        DEADLINE,
+        &Stop::default(),
+    )
+    .expect_err("too large");
     assert!(
         matches!(&error, PlaceError::NotWritten(SinkError::TooLarge { .. })),
         "{error:?}"

@@ -103,12 +103,6 @@ impl<'m> Copy<'m> {
         Ok(row.optional()?)
     }
 
-    /// The id that its value tells.
-    pub(super) fn event_id(&self) -> Option<Uuid> {
-        let event = orderflow_schemas::decode(self.message.payload()?).ok()?;
-        Some(event.meta().event_id.0)
-    }
-
     pub(super) fn place(&self) -> Place {
         (Some(self.topic), self.message.partition(), Some(self.message.offset()))
     }

@@ -16,7 +16,6 @@ use super::super::system::{AuditedTopic, Group, Role, System, TopicIndex};
 use super::super::work::Work;
 use super::super::{AuditError, Options};
 use super::copy::{Copy, Differs, Row, Sent, headers};
-use super::outcome::Outcome;
 use super::{Gathered, letters};
 
 /// Reads what groups wrote.
@@ -92,7 +91,7 @@ impl<'a> Copies<'a> {
 
     /// What a fact says of its order.
     fn announced(&mut self, copy: &Copy<'_>, event_id: Option<Uuid>) -> Result<(), AuditError> {
-        let Some(outcome) = Outcome::read(copy.message.payload()) else {
+        let Some(outcome) = self.gathered.values.outcome(copy.message.payload())? else {
             return Ok(());
         };
         if Some(outcome.event_id) != event_id {
@@ -117,7 +116,7 @@ impl<'a> Copies<'a> {
         };
         let Sent { group, lane, sequence } = sent;
         let sentence = format!("it bears sequence {sequence} of lane {lane}, whose outbox row has {what}");
-        let event_id = copy.event_id().or(row.event_id);
+        let event_id = self.said_id(copy)?.or(row.event_id);
         self.violation(Invariant::Outbox, copy, (group, event_id, sentence));
         match copy.role {
             Role::Letters => Ok(()),
@@ -125,11 +124,17 @@ impl<'a> Copies<'a> {
         }
     }
 
+    /// The id that a record's value tells.
+    fn said_id(&self, copy: &Copy<'_>) -> Result<Option<Uuid>, AuditError> {
+        let event = self.gathered.values.event(copy.message.payload())?;
+        Ok(event.map(|event| event.meta().event_id.0))
+    }
+
     /// No outbox has it: written after the database was read, or a row is missing, or it never came from there.
     fn unknown(&mut self, copy: &Copy<'_>) -> Result<(), AuditError> {
         let Some(sent) = copy.sent else {
             let sentence = "no outbox row: it does not say which group, lane and sequence it comes from".to_owned();
-            self.violation(Invariant::Outbox, copy, (copy.group, copy.event_id(), sentence));
+            self.violation(Invariant::Outbox, copy, (copy.group, self.said_id(copy)?, sentence));
             return self.claimed(copy, false);
         };
         let Sent { group, lane, sequence } = sent;
@@ -141,7 +146,7 @@ impl<'a> Copies<'a> {
         let first = was_written && self.found(copy, sent)?;
         let name = group.name();
         let sentence = format!("no outbox row: {name} has none for sequence {sequence} of lane {lane}");
-        self.violation(Invariant::Outbox, copy, (group, copy.event_id(), sentence));
+        self.violation(Invariant::Outbox, copy, (group, self.said_id(copy)?, sentence));
         self.claimed(copy, first)
     }
 
@@ -164,7 +169,7 @@ impl<'a> Copies<'a> {
             let fact = copy.sent.map(|sent| (sent.lane, sent.sequence));
             return letters::insert(&gathered.work, (copy.group, fact), None, origin.as_ref());
         }
-        let Some(outcome) = Outcome::read(copy.message.payload()) else {
+        let Some(outcome) = gathered.values.outcome(copy.message.payload())? else {
             return Ok(());
         };
         if counts {
@@ -213,10 +218,10 @@ impl Gathered {
     pub(super) fn unpublished(&mut self) -> Result<(), AuditError> {
         const SQL: &str = "SELECT grp, topic, partition, value FROM facts \
             WHERE value IS NOT NULL AND copies = 0 AND NOT letter";
-        let Self { work, held, .. } = self;
+        let Self { work, held, values, .. } = self;
         work.each(SQL, |row| {
             let value: Vec<u8> = row.get(3)?;
-            let (Some(outcome), Some(group)) = (Outcome::read(Some(&value)), Group::numbered(row.get(0)?)) else {
+            let (Some(outcome), Some(group)) = (values.outcome(Some(&value))?, Group::numbered(row.get(0)?)) else {
                 return Ok(());
             };
             held.add(work, &outcome.reservations)?;

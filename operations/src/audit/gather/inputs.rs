@@ -32,7 +32,7 @@ impl Gathered {
         let (key, value) = (message.key(), message.payload());
         let timestamp = message.timestamp().to_millis().unwrap_or(NO_TIMESTAMP);
         let place = (message.topic(), message.partition(), message.offset());
-        let meaning = meaning(value);
+        let meaning = meaning(self.values.event(value)?);
         self.work.run(
             SQL,
             params![
@@ -58,8 +58,7 @@ impl Gathered {
 /// What the runtime takes a record without a timestamp to have.
 const NO_TIMESTAMP: i64 = -1;
 
-fn meaning(value: Option<&[u8]>) -> Meaning {
-    let event = value.and_then(|value| orderflow_schemas::decode(value).ok());
+fn meaning(event: Option<Event>) -> Meaning {
     let event_id = event.as_ref().map(|event| event.meta().event_id.0);
     let (kind, subject, amount, currency) = match event {
         Some(Event::OrderPlaced(order)) => {

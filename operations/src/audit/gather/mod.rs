@@ -8,6 +8,7 @@ mod facts;
 mod inputs;
 mod letters;
 mod outcome;
+mod values;
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -15,10 +16,12 @@ use std::path::Path;
 use orderflow_consumers::payment::Verdict;
 use orderflow_consumers::payment::simulator::ledger;
 use orderflow_runtime::store::{Lane, Sequence};
+use orderflow_schemas::registry::Reader;
 use rusqlite::params;
 use uuid::Uuid;
 
 use self::outcome::Held;
+use self::values::Values;
 use super::cluster::{Cluster, Ends};
 use super::report::{Findings, Totals};
 use super::system::{Group, Role, System};
@@ -39,10 +42,11 @@ pub(super) struct Gathered {
     held: Held,
     /// Letters up to this row have had their records looked for.
     letters_seen: i64,
+    values: Values,
 }
 
 impl Gathered {
-    pub(super) fn new(work: Work, findings: Findings) -> Self {
+    pub(super) fn new(work: Work, findings: Findings, reader: Reader) -> Self {
         Self {
             work,
             findings,
@@ -51,6 +55,7 @@ impl Gathered {
             next: HashMap::new(),
             held: Held::default(),
             letters_seen: 0,
+            values: Values::new(reader),
         }
     }
 

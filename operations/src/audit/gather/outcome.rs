@@ -32,9 +32,8 @@ pub(super) struct Outcome {
 pub(super) type Place = (Option<TopicIndex>, i32, Option<i64>);
 
 impl Outcome {
-    /// What a fact's value says; `None` where it says nothing of an order's outcome.
-    pub(super) fn read(value: Option<&[u8]>) -> Option<Self> {
-        let event = orderflow_schemas::decode(value?).ok()?;
+    /// What a fact says; `None` where it says nothing of an order's outcome.
+    pub(super) fn of(event: Event) -> Option<Self> {
         let event_id = event.meta().event_id.0;
         let outcome = |order_id: orderflow_domain::OrderId, kind, digest| Self {
             order_id: order_id.0,

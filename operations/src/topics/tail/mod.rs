@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use orderflow_runtime::kafka::Connection;
+use orderflow_schemas::registry::Reader;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
 use rdkafka::message::BorrowedMessage;
@@ -24,7 +25,7 @@ use super::error::Error;
 const STALLED: Duration = Duration::from_secs(30);
 
 /// What to read.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Options {
     /// The topics, in the order they are read.
     pub topics: Vec<String>,
@@ -39,6 +40,8 @@ pub struct Options {
     pub count: Option<u64>,
     /// Goes on with what is produced from now on, instead of ending where the topics ended at the beginning.
     pub follow: bool,
+    /// What reads the values.
+    pub reader: Reader,
 }
 
 /// What [`Tail::next`] found.
@@ -64,6 +67,7 @@ pub struct Tail {
     key: Option<String>,
     wanted: u64,
     follow: bool,
+    reader: Reader,
     last_progress: Instant,
 }
 
@@ -106,6 +110,7 @@ impl Tail {
             key: options.key,
             wanted: options.count.unwrap_or(u64::MAX),
             follow: options.follow,
+            reader: options.reader,
             last_progress: Instant::now(),
         })
     }
@@ -162,7 +167,7 @@ impl Tail {
 
     fn poll(&mut self, wait: Duration) -> Result<Option<Box<TailRecord>>, Error> {
         let found = match self.consumer.poll(wait) {
-            Some(Ok(message)) => Found::of(&message, self.left.front(), self.key.as_deref()),
+            Some(Ok(message)) => Found::of(&message, self.left.front(), self.key.as_deref(), &self.reader),
             Some(Err(KafkaError::PartitionEOF(_))) => self.end_of_partition(),
             Some(Err(error)) => {
                 tracing::debug!("reading: {error}");
@@ -246,14 +251,14 @@ enum Found {
 }
 
 impl Found {
-    fn of(message: &BorrowedMessage<'_>, reading: Option<&Span>, key: Option<&str>) -> Self {
+    fn of(message: &BorrowedMessage<'_>, reading: Option<&Span>, key: Option<&str>, reader: &Reader) -> Self {
         match reading {
             // Left over from the assignment before this one.
             Some(span) if span.partition != message.partition() || span.topic != message.topic() => Self::Nothing,
             // Produced after the end was looked up.
             Some(span) if message.offset() >= span.end => Self::End,
             _ if key.is_some_and(|key| message.key() != Some(key.as_bytes())) => Self::Other(message.offset()),
-            _ => Self::Record(Box::new(TailRecord::of(message))),
+            _ => Self::Record(Box::new(TailRecord::of(message, reader))),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use orderflow_domain::{Event, Timestamp};
 use orderflow_schemas::Contract as _;
+use orderflow_schemas::registry::Reader;
 use rdkafka::Message;
 use rdkafka::message::Headers as _;
 use serde::{Serialize, Serializer};
@@ -43,7 +44,7 @@ pub struct TailRecord {
 pub struct Bytes(pub Option<Vec<u8>>);
 
 impl TailRecord {
-    pub(super) fn of(message: &impl Message) -> Self {
+    pub(super) fn of(message: &impl Message, reader: &Reader) -> Self {
         let mut record = Self {
             topic: message.topic().to_owned(),
             partition: message.partition(),
@@ -57,13 +58,13 @@ impl TailRecord {
             raw: None,
         };
         if let Some(value) = message.payload() {
-            record.decode(value);
+            record.decode(value, reader);
         }
         record
     }
 
-    fn decode(&mut self, value: &[u8]) {
-        match orderflow_schemas::decode(value) {
+    fn decode(&mut self, value: &[u8], reader: &Reader) {
+        match reader.read(value) {
             Ok(event) => {
                 self.event_type = Some(event.event_type().name());
                 self.value = Some(event);
@@ -148,7 +149,7 @@ mod tests {
     }
 
     fn shown(key: Option<&[u8]>, value: Option<&[u8]>) -> serde_json::Value {
-        serde_json::to_value(TailRecord::of(&message(key, value))).expect("a record is data")
+        serde_json::to_value(TailRecord::of(&message(key, value), &Reader::default())).expect("a record is data")
     }
 
     fn received() -> Vec<u8> {

@@ -2,12 +2,15 @@
 
 use orderflow_domain::order::{FieldError, check_product_id};
 use orderflow_domain::{Event, OrderPlaced, ProductId};
-use orderflow_runtime::{Reason, Record, Refusal};
+use orderflow_runtime::{Dependency, Reason, Record, Refusal};
 use orderflow_schemas::{Codec, Contract, TopicNames, Unreadable};
 
 /// Latest timestamp a record may bear: 2100-01-01. No decision has a clock to judge the future by, so the bound is one
 /// that no sound clock reaches while this program lives, and low enough that ids made of it keep their order.
 pub(crate) const LATEST_TIMESTAMP: i64 = 4_102_444_800_000;
+
+/// What decoding may lack: the schema that a registry has under an id.
+pub(crate) const SCHEMA: &str = "schema";
 
 /// Most broken rules that a refusal names; an order may break one per item.
 const NAMED_ERRORS: usize = 5;
@@ -19,15 +22,34 @@ const SHOWN_KEY_BYTES: usize = 64;
 ///
 /// What is wrong with the record rather than with the event is refused without the event's id: the same event may come
 /// again in a record that is sound, and must not pass for a duplicate then.
-pub(crate) fn read(record: &Record<'_>, names: &TopicNames, codec: &Codec) -> Result<Event, Refusal> {
+pub(crate) fn read(record: &Record<'_>, names: &TopicNames, codec: &Codec) -> Result<Read, Refusal> {
     let value = record
         .value
         .ok_or_else(|| Refusal::new(Reason::Tombstone, "a record without a value; events are never deleted"))?;
     check_timestamp(record.timestamp)?;
-    let event = codec.decode(value).map_err(|error| unreadable(&error))?;
+    let event = match codec.decode(value) {
+        Ok(event) => event,
+        Err(Unreadable::UnfetchedSchema(id)) => return Ok(Read::Lacks(schema(id))),
+        Err(error) => return Err(unreadable(&error)),
+    };
     check_topic(record.source, &event, names)?;
     check_key(record.key, &event)?;
-    Ok(event)
+    Ok(Read::Event(event))
+}
+
+/// What a record turned out to be.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Read {
+    Event(Event),
+    /// Nobody can tell without this.
+    Lacks(Dependency),
+}
+
+fn schema(id: u32) -> Dependency {
+    Dependency {
+        kind: SCHEMA,
+        id: id.into(),
+    }
 }
 
 /// Whether the order can be worked on; the refusal names the fields and bears the event's id.

@@ -11,3 +11,6 @@ mod outgoing;
 pub mod payment;
 #[cfg(test)]
 mod samples;
+mod schemas;
+
+pub use schemas::Schemas;

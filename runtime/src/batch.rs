@@ -7,6 +7,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use crate::dependency::Dependency;
 use crate::handler::{Cause, Decoded, Handler, Reason, Refusal};
 use crate::letters::{self, FirstOrigin};
 use crate::observer::Observer;
@@ -135,29 +136,35 @@ pub(crate) struct Reading<'a, H> {
 }
 
 impl<H: Handler> Reading<'_, H> {
-    /// What the record means; nothing that it can hold fails this.
-    pub(crate) fn read(&self, fetched: Fetched) -> Arrived<H::Event> {
+    /// What the record means; nothing that it can hold fails this. Where nobody can tell yet, it is given back with what is
+    /// missing.
+    pub(crate) fn read(&self, fetched: Fetched) -> Result<Arrived<H::Event>, (Fetched, Dependency)> {
         let record = view(&fetched, self.topology, self.lane);
-        self.check_partition(&record);
-        let meaning = self.meaning(&record);
-        Arrived {
-            record: fetched,
-            meaning,
+        match self.meaning(&record) {
+            Ok(meaning) => {
+                self.check_partition(&record);
+                Ok(Arrived {
+                    record: fetched,
+                    meaning,
+                })
+            }
+            Err(missing) => Err((fetched, missing)),
         }
     }
 
-    fn meaning(&self, record: &Record<'_>) -> Meaning<H::Event> {
-        match self.decode(record) {
+    fn meaning(&self, record: &Record<'_>) -> Result<Meaning<H::Event>, Dependency> {
+        Ok(match self.decode(record) {
             Ok(Decoded::Skip) => Meaning::Skip,
             Ok(Decoded::Event { id, event }) => {
                 let cause = cause(record, id, &self.topology.group);
                 Meaning::Event(arrival(record, id), cause, event)
             }
+            Ok(Decoded::Lacks(missing)) => return Err(missing),
             Err(refusal) => {
                 let id = refusal.event_id.unwrap_or_else(|| FirstOrigin::of(record).id());
                 Meaning::Refused(arrival(record, id), refusal)
             }
-        }
+        })
     }
 
     fn decode(&self, record: &Record<'_>) -> Result<Decoded<H::Event>, Refusal> {

@@ -7,6 +7,7 @@ use std::fmt;
 
 use uuid::Uuid;
 
+use crate::dependency::Dependency;
 use crate::record::{Headers, Record};
 use crate::rows::{Rows, Wanted};
 
@@ -77,6 +78,9 @@ pub enum Decoded<E> {
     },
     /// Not for this service; counted as skipped.
     Skip,
+    /// Nobody can tell yet: something is missing that comes from elsewhere. The lane stops before this record, has it
+    /// fetched ([`Service::dependencies`](crate::Service::dependencies)) and asks again, for as long as it takes.
+    Lacks(Dependency),
 }
 
 /// What a decision follows from. Everything a decision may know of time and identity is here.

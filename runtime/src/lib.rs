@@ -5,6 +5,7 @@ mod consumer;
 pub mod crash;
 mod deciding;
 mod decision;
+mod dependency;
 pub mod effects;
 #[cfg(any(test, feature = "embedded-broker"))]
 pub mod embedded;
@@ -28,6 +29,7 @@ mod shared;
 pub mod store;
 mod topology;
 
+pub use dependency::{Dependencies, Dependency};
 pub use error::{Halt, ServiceError};
 pub use handler::{
     Answered, Cause, Decision, Decoded, Effect, Fact, Fired, Handler, Reason, Refusal, Timer, derive_id,

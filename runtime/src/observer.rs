@@ -1,7 +1,9 @@
 //! The one hook for logs, counters, metrics and traces.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
+use crate::dependency::Dependency;
 use crate::handler::Reason;
 use crate::record::Origin;
 use crate::store::{Counts, Lane, Sequence};
@@ -37,6 +39,13 @@ pub trait Observer: Send + Sync + 'static {
     /// A call to the outside ended: `answered`, `retry` or `unknown`.
     fn called(&self, _kind: &str, _outcome: &'static str) {}
 
+    /// A lane stops before a record that cannot be read without something that could not be fetched; it is being tried
+    /// again.
+    fn waiting(&self, _lane: Lane, _what: Dependency, _why: &str) {}
+
+    /// What a lane waited for is there, and it goes on.
+    fn resumed(&self, _lane: Lane, _what: Dependency, _waited: Duration) {}
+
     /// Something is not as it should be and is being tried again.
     fn trouble(&self, _what: &str) {}
 
@@ -61,6 +70,27 @@ pub struct Applied<'a> {
 #[derive(Debug, Default)]
 pub struct Logging {
     totals: Mutex<Totals>,
+    said_waiting: Said,
+}
+
+/// How often the same thing is said that is missing, over all lanes.
+const SAY_EVERY: Duration = Duration::from_secs(30);
+
+/// What was said last, and when.
+#[derive(Debug, Default)]
+struct Said(Mutex<Option<(Dependency, Instant)>>);
+
+impl Said {
+    /// Whether it is to be said now: for something else, or after a while.
+    fn is_due(&self, what: Dependency) -> bool {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let lately = |(said, at): &(Dependency, Instant)| *said == what && at.elapsed() < SAY_EVERY;
+        let due = !last.as_ref().is_some_and(lately);
+        if due {
+            *last = Some((what, Instant::now()));
+        }
+        due
+    }
 }
 
 /// What a service did since it was started.
@@ -135,6 +165,17 @@ impl Observer for Logging {
     fn called(&self, kind: &str, outcome: &'static str) {
         self.counted().calls += 1;
         tracing::debug!(kind, outcome, "called");
+    }
+
+    fn waiting(&self, lane: Lane, what: Dependency, why: &str) {
+        self.counted().troubles += 1;
+        if self.said_waiting.is_due(what) {
+            tracing::warn!(lane, %what, why, "waiting: the next record cannot be read without it");
+        }
+    }
+
+    fn resumed(&self, lane: Lane, what: Dependency, waited: Duration) {
+        tracing::info!(lane, %what, seconds = waited.as_secs(), "going on");
     }
 
     fn trouble(&self, what: &str) {

@@ -10,6 +10,7 @@ use rdkafka::metadata::Metadata;
 use tokio::sync::watch;
 
 use crate::consumer::{self, Edge, Setup};
+use crate::dependency::{Dependencies, Nowhere};
 use crate::effects::Callers;
 use crate::error::ServiceError;
 use crate::flood::FloodGauge;
@@ -47,6 +48,7 @@ pub struct Service<H> {
     callers: Callers,
     settings: Settings,
     observer: Arc<dyn Observer>,
+    dependencies: Arc<dyn Dependencies>,
 }
 
 impl<H: Handler> Service<H> {
@@ -60,7 +62,15 @@ impl<H: Handler> Service<H> {
             callers: Callers::none(),
             settings: Settings::default(),
             observer: Arc::new(Logging::default()),
+            dependencies: Arc::new(Nowhere),
         }
+    }
+
+    /// The same, with what decoding lacks fetched by this.
+    #[must_use]
+    pub fn dependencies(mut self, dependencies: Arc<dyn Dependencies>) -> Self {
+        self.dependencies = dependencies;
+        self
     }
 
     /// The same, with its effects made by these callers.
@@ -151,6 +161,7 @@ impl<H: Handler> Service<H> {
             store,
             settings: self.settings,
             observer: self.observer,
+            dependencies: self.dependencies,
             relay,
             flood: FloodGauge::default(),
             positions: GroupPositions::default(),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
+use crate::dependency::Dependencies;
 use crate::error::{Halt, ServiceError};
 use crate::flood::FloodGauge;
 use crate::observer::Observer;
@@ -20,6 +21,7 @@ pub(crate) struct Shared<H, S> {
     pub(crate) settings: Settings,
     pub(crate) topology: Topology,
     pub(crate) observer: Arc<dyn Observer>,
+    pub(crate) dependencies: Arc<dyn Dependencies>,
     pub(crate) relay: Relay,
     pub(crate) flood: FloodGauge,
     pub(crate) positions: GroupPositions,

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use orderflow_consumers::Schemas;
+use orderflow_runtime::{Handler, Service};
 use orderflow_schemas::registry::{Reader, Registry};
 use orderflow_schemas::{Codec, EventType};
 use tokio::runtime::Runtime;
@@ -39,6 +41,14 @@ impl Contracts {
         self.registry
             .as_ref()
             .map_or_else(Codec::builtin, |(registry, _)| registry.codec().clone())
+    }
+
+    /// A service that waits for the registry where a schema is not known.
+    pub(super) fn provide<H: Handler>(&self, service: Service<H>) -> Service<H> {
+        match &self.registry {
+            Some((registry, _)) => service.dependencies(Arc::new(Schemas::of(Arc::clone(registry)))),
+            None => service,
+        }
     }
 
     /// What reads, and waits for the registry where it has to. Good for as long as this value lives.

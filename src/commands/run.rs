@@ -39,11 +39,8 @@ pub(super) fn run(command: &RunCommand, global: &GlobalArgs) -> Outcome {
                 reads: handler.reads(),
                 writes: handler.writes(),
             };
-            consume(
-                Service::new(inventory::GROUP, topics, handler),
-                inventory::GROUP,
-                settings,
-            )
+            let service = contracts.provide(Service::new(inventory::GROUP, topics, handler));
+            consume(service, inventory::GROUP, settings)
         }
         RunCommand::Payment(_) => {
             let contracts = Contracts::open(&settings, &payment::EMITS)?;
@@ -53,7 +50,7 @@ pub(super) fn run(command: &RunCommand, global: &GlobalArgs) -> Outcome {
                 writes: handler.writes(),
             };
             let service = Service::new(payment::GROUP, topics, handler).callers(callers(&settings)?);
-            consume(service, payment::GROUP, settings)
+            consume(contracts.provide(service), payment::GROUP, settings)
         }
     }
 }

@@ -18,7 +18,7 @@ fn reason_of(stored: &Stored) -> Reason {
 }
 
 fn refusal_of(stored: &Stored) -> Refusal {
-    read(&stored.record(), &TopicNames::default()).expect_err("refused")
+    read(&stored.record(), &TopicNames::default(), &Codec::builtin()).expect_err("refused")
 }
 
 #[test]
@@ -26,7 +26,7 @@ fn a_sound_record_is_its_event() {
     let placed = order(7, &[("85123A", 6), ("71053", 2)]);
     assert_eq!(
         read(&sound().record(), &TopicNames::default(), &Codec::builtin()),
-        Ok(Event::OrderPlaced(placed))
+        Ok(Read::Event(Event::OrderPlaced(placed)))
     );
 }
 
@@ -91,7 +91,7 @@ fn records_that_are_wrong_about_their_event_are_refused_without_its_id() {
 fn the_ends_of_time_are_taken() {
     for timestamp in [0, LATEST_TIMESTAMP] {
         let stored = Stored { timestamp, ..sound() };
-        assert!(read(&stored.record(), &TopicNames::default()).is_ok());
+        assert!(read(&stored.record(), &TopicNames::default(), &Codec::builtin()).is_ok());
     }
 }
 
@@ -102,7 +102,7 @@ fn topics_go_by_their_configured_names() {
         topic: "shop.orders",
         ..sound()
     };
-    assert!(read(&stored.record(), &names).is_ok());
+    assert!(read(&stored.record(), &names, &Codec::builtin()).is_ok());
     let refusal = read(&sound().record(), &names, &Codec::builtin()).expect_err("refused");
     assert_eq!(refusal.detail, "OrderPlaced in topic orders; its topic is shop.orders");
 }

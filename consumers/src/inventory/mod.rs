@@ -11,7 +11,8 @@ use orderflow_domain::{
 use orderflow_runtime::{Cause, Decision, Decoded, Entity, Handler, Reason, Record, Refusal, Rows, Wanted};
 use orderflow_schemas::{Codec, Contract, EventType, Topic, TopicNames};
 
-use crate::{incoming, outgoing};
+use crate::incoming::{self, Read};
+use crate::outgoing;
 
 /// The group this service consumes as.
 pub const GROUP: &str = "inventory";
@@ -145,7 +146,10 @@ impl Handler for Inventory {
     type Event = Event;
 
     fn decode(&self, record: &Record<'_>) -> Result<Decoded<Event>, Refusal> {
-        let event = incoming::read(record, &self.names, &self.codec)?;
+        let event = match incoming::read(record, &self.names, &self.codec)? {
+            Read::Event(event) => event,
+            Read::Lacks(schema) => return Ok(Decoded::Lacks(schema)),
+        };
         let id = event.meta().event_id.0;
         let event = match event {
             Known::OrderPlaced(order) => {

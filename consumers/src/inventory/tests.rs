@@ -231,7 +231,7 @@ fn a_movement_against_the_rules_is_refused_with_the_sentence() {
 fn records_are_read_as_its_events() {
     let decoded = |stored: &Stored| match inventory().decode(&stored.record()).expect("read") {
         Decoded::Event { id, event } => (id, event),
-        Decoded::Skip => panic!("skipped"),
+        other => panic!("{other:?}"),
     };
     let (placed, came, set) = (
         order(7, &[("a", 3)]),

@@ -11,7 +11,8 @@ use orderflow_schemas::{Codec, Topic, TopicNames, Trace};
 
 use super::gateway::{Request, Verdict};
 use super::{CHARGE, SOURCE};
-use crate::{incoming, outgoing};
+use crate::incoming::{self, Read};
+use crate::outgoing;
 
 /// How each order's payment stands, by order id.
 pub const PAYMENT: Entity<Kept> = Entity::new("payment", 0);
@@ -140,7 +141,11 @@ impl Handler for Payment {
     type Event = Event;
 
     fn decode(&self, record: &Record<'_>) -> Result<Decoded<Event>, Refusal> {
-        match incoming::read(record, &self.names, &self.codec)? {
+        let event = match incoming::read(record, &self.names, &self.codec)? {
+            Read::Event(event) => event,
+            Read::Lacks(schema) => return Ok(Decoded::Lacks(schema)),
+        };
+        match event {
             Known::OrderPlaced(order) => {
                 incoming::check_order(&order)?;
                 let id = order.meta.event_id.0;

@@ -39,6 +39,11 @@ impl Inbox {
         self.waiting.pop_front()
     }
 
+    /// A record that cannot be taken yet stays the next one.
+    pub(super) fn put_back(&mut self, record: Fetched) {
+        self.waiting.push_front(Item::Record(record));
+    }
+
     /// Until there is something to take; for ever once nothing can come any more.
     pub(super) async fn arrival(&mut self) {
         if !self.waiting.is_empty() {

@@ -3,6 +3,7 @@
 
 mod desk;
 mod inbox;
+mod missing;
 mod timers;
 mod work;
 
@@ -30,6 +31,7 @@ use crate::store::{
 
 pub(crate) use self::desk::Desk;
 use self::inbox::{Inbox, Item};
+use self::missing::Missing;
 pub(crate) use self::timers::HELD as TIMERS_HELD;
 use self::timers::Timers;
 
@@ -73,6 +75,7 @@ pub(crate) struct Lane<P, H, S> {
     drain: watch::Receiver<bool>,
     executor: Executor,
     timers: Timers,
+    missing: Missing,
     /// The sequence the next fact will bear.
     next_sequence: Sequence,
     /// How far publishing has come as the database knows it.
@@ -113,6 +116,7 @@ impl<H: Handler, S: Store> Lane<Claimed, H, S> {
             drain: with.drain,
             executor: with.executor,
             timers: Timers::new(with.timers),
+            missing: Missing::default(),
             next_sequence: claim.next_sequence,
             recorded: claim.published,
             unrecorded_since: None,
@@ -179,7 +183,8 @@ impl<H: Handler, S: Store> Lane<Consuming, H, S> {
         }
     }
 
-    /// Until something may have changed. A lane with too many unacknowledged facts takes no records meanwhile.
+    /// Until something may have changed. A lane with too many unacknowledged facts takes no records meanwhile, nor does one
+    /// whose next record cannot be read yet.
     async fn wait(&mut self, batch: &mut Batch<H::Event>) {
         let flush_at = self
             .unrecorded_since
@@ -188,10 +193,12 @@ impl<H: Handler, S: Store> Lane<Consuming, H, S> {
             .timers
             .next_due()
             .map(|due| Duration::from_millis((due - wall_clock()).max(0).unsigned_abs()));
-        let full = self.is_full();
+        let (full, awaited) = (self.is_full(), self.missing.is_awaited());
+        let (lane, shared) = (self.desk.lane(), &*self.desk.shared);
         tokio::select! {
             () = self.desk.relay.changed() => {}
-            () = self.inbox.arrival(), if !full => {}
+            () = self.inbox.arrival(), if !full && !awaited => {}
+            () = self.missing.fetched(lane, &*shared.observer, &shared.dependencies), if awaited => {}
             event = self.executor.next() => take_event(&*self.desk.shared.observer, batch, event),
             () = sleep_until(flush_at) => {}
             () = sleep_until(timer_in.map(|wait| Instant::now() + wait)) => {}
@@ -208,7 +215,7 @@ impl<H: Handler, S: Store> Lane<Consuming, H, S> {
 
     fn take_records(&mut self, batch: &mut Batch<H::Event>) -> Result<(), Ended> {
         let most = self.desk.settings().batch_records;
-        while batch.records.len() < most && !self.is_full() {
+        while batch.records.len() < most && !self.is_full() && !self.missing.is_awaited() {
             match self.inbox.next() {
                 Some(Item::Record(record)) => self.take_record(batch, record)?,
                 Some(Item::End(source, end)) => self.take_end(batch, source, end)?,
@@ -219,7 +226,7 @@ impl<H: Handler, S: Store> Lane<Consuming, H, S> {
     }
 
     /// A record before the position was handled; one behind it proves that records were left out (rule 6).
-    fn take_record(&self, batch: &mut Batch<H::Event>, record: Fetched) -> Result<(), Ended> {
+    fn take_record(&mut self, batch: &mut Batch<H::Event>, record: Fetched) -> Result<(), Ended> {
         let shared = &self.desk.shared;
         let expected = batch
             .positions
@@ -241,8 +248,17 @@ impl<H: Handler, S: Store> Lane<Consuming, H, S> {
             lane: self.desk.lane(),
             limit: shared.settings.record_bytes,
         };
-        batch.push(reading.read(record));
-        crash_point!("decode.after");
+        match reading.read(record) {
+            Ok(arrived) => {
+                self.missing.found(reading.lane, reading.observer);
+                batch.push(arrived);
+                crash_point!("decode.after");
+            }
+            Err((record, missing)) => {
+                self.missing.want(missing, &shared.dependencies);
+                self.inbox.put_back(record);
+            }
+        }
         Ok(())
     }
 

@@ -28,6 +28,7 @@ impl<P, H: Handler, S: Store> Lane<P, H, S> {
             drain: self.drain,
             executor: self.executor,
             timers: self.timers,
+            missing: self.missing,
             next_sequence: self.next_sequence,
             recorded: self.recorded,
             unrecorded_since: self.unrecorded_since,

@@ -1,14 +1,23 @@
 //! A service that is nothing but what the tests need, on a broker in the process.
 
+#![allow(
+    dead_code,
+    reason = "each test file is a program of its own and uses its part of this"
+)]
+
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use orderflow_runtime::effects::BoxFuture;
 use orderflow_runtime::embedded::EmbeddedBroker;
 use orderflow_runtime::store::StoreError;
 use orderflow_runtime::store::sqlite::{SqliteOptions, SqliteReader, SqliteStore};
 use orderflow_runtime::{
-    Cause, Decision, Decoded, Entity, Fact, Handler, Reason, Record, Refusal, Rows, Service, ServiceError, Settings,
-    Topics, Wanted,
+    Cause, Decision, Decoded, Dependencies, Dependency, Entity, Fact, Handler, Reason, Record, Refusal, Rows, Service,
+    ServiceError, Settings, Topics, Wanted,
 };
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{Header, Headers, Message, OwnedHeaders, OwnedMessage};
@@ -25,8 +34,29 @@ const PATIENCE: Duration = Duration::from_secs(40);
 const SAID: Entity<Vec<String>> = Entity::new("said", 0);
 
 /// Remembers each word under its key and says it again. The word `panic` panics, `startle` panics in the hint, `refuse` is
-/// refused.
-pub(crate) struct Echo;
+/// refused, `book-7` cannot be read without book 7.
+pub(crate) struct Echo(Arc<Library>);
+
+/// Lends books while it is open; it has all but number 404.
+#[derive(Debug, Default)]
+pub(crate) struct Library {
+    lent: Mutex<BTreeMap<u64, bool>>,
+    pub(crate) closed: AtomicBool,
+    pub(crate) asked: AtomicUsize,
+}
+
+impl Dependencies for Library {
+    fn fetch(&self, wanted: Dependency) -> BoxFuture<'_, Result<(), String>> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        let answer = if self.closed.load(Ordering::SeqCst) {
+            Err("closed".to_owned())
+        } else {
+            self.lent.lock().expect("a shelf").insert(wanted.id, wanted.id != 404);
+            Ok(())
+        };
+        Box::pin(std::future::ready(answer))
+    }
+}
 
 #[derive(Debug)]
 pub(crate) struct Word {
@@ -48,6 +78,13 @@ impl Handler for Echo {
         };
         if word == "ignore" {
             return Ok(Decoded::Skip);
+        }
+        if let Some(id) = word.strip_prefix("book-").and_then(|id| id.parse().ok()) {
+            match self.0.lent.lock().expect("a shelf").get(&id) {
+                Some(true) => {}
+                Some(false) => return Err(Refusal::new(Reason::UnknownSchema, "no such book")),
+                None => return Ok(Decoded::Lacks(Dependency { kind: "book", id })),
+            }
         }
         let id: Uuid = id.parse().map_err(|_| Refusal::new(Reason::BadMagic, "not an id"))?;
         let key = String::from_utf8_lossy(record.key.unwrap_or_default()).into_owned();
@@ -89,6 +126,7 @@ pub(crate) struct World {
     pub(crate) broker: EmbeddedBroker,
     folder: tempfile::TempDir,
     pub(crate) settings: Settings,
+    pub(crate) library: Arc<Library>,
 }
 
 impl World {
@@ -100,6 +138,7 @@ impl World {
             broker,
             folder,
             settings: EmbeddedBroker::settings(Settings::default()),
+            library: Arc::default(),
         }
     }
 
@@ -128,7 +167,9 @@ impl World {
             reads: vec!["words".into()],
             writes: vec!["echo".into()],
         };
-        let service = Service::new("echo", topics, Echo).settings(self.settings.clone());
+        let service = Service::new("echo", topics, Echo(Arc::clone(&self.library)))
+            .settings(self.settings.clone())
+            .dependencies(Arc::clone(&self.library) as Arc<dyn Dependencies>);
         runtime.block_on(service.run(self.broker.connection(), store, shutdown))
     }
 

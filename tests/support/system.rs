@@ -26,6 +26,7 @@ pub(crate) struct System {
     pub(crate) broker: Broker,
     folder: TempDir,
     data_dir: PathBuf,
+    registry: Option<String>,
 }
 
 impl System {
@@ -49,6 +50,7 @@ impl System {
             broker,
             folder,
             data_dir,
+            registry: None,
         }
     }
 
@@ -56,6 +58,14 @@ impl System {
     pub(crate) fn with_data_in(self, data_dir: &Path) -> Self {
         Self {
             data_dir: data_dir.to_owned(),
+            ..self
+        }
+    }
+
+    /// The same, with its ids from the schema registry at this address.
+    pub(crate) fn with_registry(self, url: &str) -> Self {
+        Self {
+            registry: Some(url.to_owned()),
             ..self
         }
     }
@@ -80,6 +90,9 @@ impl System {
             .current_dir(self.folder.path())
             .env("ORDERFLOW_BROKERS", self.brokers())
             .env("ORDERFLOW_DATA_DIR", self.data_dir());
+        if let Some(url) = &self.registry {
+            command.env("ORDERFLOW_REGISTRY", url);
+        }
         command
     }
 

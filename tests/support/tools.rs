@@ -1,4 +1,4 @@
-//! Tools that are not ours: Kafka's own, kcat, Confluent's Python client.
+//! Tools that are not ours: Kafka's own, kcat, Confluent's Python client, a schema registry.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -27,6 +27,30 @@ pub(crate) fn kafka_tool(class: &str) -> Command {
 pub(crate) fn kcat(brokers: &str) -> Command {
     let mut command = Command::new(setting("ORDERFLOW_TEST_KCAT"));
     command.args(["-b", brokers, "-q"]).stdin(Stdio::null());
+    command
+}
+
+/// The address of a schema registry that is not ours, and how clients of Confluent's reach it.
+///
+/// # Panics
+/// When `./tests/run` did not start it.
+pub(crate) fn registry() -> String {
+    format!("{}/apis/ccompat/v7", setting("ORDERFLOW_TEST_REGISTRY"))
+}
+
+/// The registry's own Java serializer and deserializer: `tests/kafka/serde/Records.java`.
+///
+/// # Panics
+/// When `./tests/run` did not fetch them.
+pub(crate) fn serde(verb: &str, topic: &str) -> Command {
+    let folder = setting("ORDERFLOW_TEST_SERDE");
+    let mut command = Command::new(std::env::var("ORDERFLOW_TEST_JAVA").unwrap_or_else(|_| "java".into()));
+    command
+        .args(["-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp"])
+        .arg(format!("{folder}:{folder}/*"))
+        .args(["Records", verb])
+        .arg(format!("{}/apis/registry/v2", setting("ORDERFLOW_TEST_REGISTRY")))
+        .arg(topic);
     command
 }
 

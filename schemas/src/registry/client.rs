@@ -27,12 +27,11 @@ pub struct Registered {
 }
 
 /// What a registry thinks of a schema beside those it has.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Compatibility {
     /// Whether it would take it.
     pub is_compatible: bool,
     /// Why not, where it says so.
-    #[serde(default)]
     pub messages: Vec<String>,
 }
 
@@ -135,11 +134,25 @@ impl Client {
     /// # Errors
     /// See [`RegistryError`].
     pub async fn compatibility(&self, subject: &str, schema: &str) -> Result<Option<Compatibility>, RegistryError> {
+        /// Confluent's registry gives messages, Apicurio's a reason.
+        #[derive(Deserialize)]
+        struct Verdict {
+            is_compatible: bool,
+            messages: Option<Vec<String>>,
+            reason: Option<String>,
+        }
         let path = format!(
             "/compatibility/subjects/{}/versions/latest?verbose=true",
             segment(subject)
         );
-        or_nothing(self.post(&path, schema).await)
+        let verdict: Option<Verdict> = or_nothing(self.post(&path, schema).await)?;
+        Ok(verdict.map(|verdict| {
+            let messages = verdict.messages.into_iter().flatten().chain(verdict.reason);
+            Compatibility {
+                is_compatible: verdict.is_compatible,
+                messages: messages.map(|message| tame(&message)).collect(),
+            }
+        }))
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, RegistryError> {

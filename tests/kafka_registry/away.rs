@@ -1,0 +1,120 @@
+//! A registry that goes away and comes back while daemons work.
+
+use std::time::Duration;
+
+use orderflow_schemas::{EventType, history};
+use rdkafka::Message as _;
+use rdkafka::message::Headers as _;
+use serde_json::{Value, json};
+
+use super::stub::{Book, Stub};
+use super::support::cluster::{self, Sent};
+use super::support::records::{Made, order};
+use super::support::system::System;
+use super::support::wait_until;
+use super::{END, assert_clean, ids, prepare};
+
+/// How long anything may take that a daemon does at once.
+const SOON: Duration = Duration::from_secs(30);
+
+/// Ids that nobody has heard of when their records come.
+const THEIRS: u32 = 77;
+const NOBODYS: u32 = 78;
+
+fn serve(book: &Book, at: &str) -> Stub {
+    let book = book.clone();
+    Stub::start_at(at.parse().expect("an address"), move |asked| book.answer(asked))
+}
+
+/// Somebody else's version of an order: with a note.
+fn their_schema() -> String {
+    let mut schema: Value = serde_json::from_str(history::latest(EventType::OrderPlaced).text).expect("JSON");
+    let note = json!({"name": "note", "type": ["null", "string"], "default": null});
+    schema["fields"].as_array_mut().expect("fields").push(note);
+    schema.to_string()
+}
+
+/// An order under another id, with an empty note behind it where `noted`.
+fn under(id: u32, noted: bool) -> Made {
+    let mut made = order("85123A", 1);
+    made.value[1..5].copy_from_slice(&id.to_be_bytes());
+    made.value.extend(noted.then_some(0));
+    made
+}
+
+fn send(system: &System, orders: &[&Made]) {
+    let sent = orders.iter().map(|made| Sent {
+        key: &made.key,
+        value: &made.value,
+        millis: None,
+    });
+    cluster::produce(&system.brokers(), "orders", sent);
+}
+
+fn handled(system: &System) -> i64 {
+    system
+        .number(
+            "inventory",
+            "SELECT coalesce(sum(next_offset), 0) FROM v_progress WHERE topic = 'orders'",
+        )
+        .unwrap_or(0)
+}
+
+#[test]
+#[ignore = "needs Kafka's jars; run by ./tests/run"]
+fn daemons_start_without_the_registry_and_wait_for_it_only_where_they_must() {
+    let book = Book::default();
+    let stub = serve(&book, "127.0.0.1:0");
+    let address = stub.address.to_string();
+    let system = System::start(1).with_registry(&stub.url());
+    prepare(&system);
+    let (mut inventory, mut payment) = (system.run("inventory"), system.run("payment"));
+    send(&system, &[&order("85123A", 1)]);
+    system.wait_caught_up("inventory");
+    system.wait_caught_up("payment");
+
+    // Down: a daemon starts with what it knows, and writes under the ids it knows.
+    drop(stub);
+    assert!(inventory.stop(END).success(), "{}", inventory.log());
+    let mut inventory = system.run("inventory");
+    inventory.wait_for_log("going on with the ids known from before", SOON);
+    send(&system, &[&order("85123A", 1)]);
+    system.wait_caught_up("inventory");
+    assert!(ids(&system, "inventory").iter().all(|id| *id < history::FIRST_ID));
+
+    // A record that nobody can read without it: the lane waits before it, and says so.
+    let (theirs, behind) = (under(THEIRS, true), order("85123A", 1));
+    send(&system, &[&theirs, &behind]);
+    inventory.wait_for_log("waiting: the next record cannot be read without it", SOON);
+    payment.wait_for_log("waiting: the next record cannot be read without it", SOON);
+    assert!(inventory.log().contains("schema 77"), "{}", inventory.log());
+    assert_eq!(handled(&system), 2);
+    assert!(inventory.is_running() && cluster::record_count(&system.brokers(), "orders.inventory.dlq") == 0);
+
+    // Back: it goes on by itself.
+    book.put(THEIRS, "somebody.elses", &their_schema());
+    let _stub = serve(&book, &address);
+    inventory.wait_for_log("going on", SOON);
+    system.wait_caught_up("inventory");
+    system.wait_caught_up("payment");
+    assert_eq!(ids(&system, "inventory").len(), 4);
+
+    // What the registry does not have is a dead letter.
+    send(&system, &[&under(NOBODYS, false)]);
+    system.wait_caught_up("inventory");
+    system.wait_caught_up("payment");
+    let letters = || cluster::records(&system.brokers(), "orders.inventory.dlq");
+    wait_until("the dead letter", SOON, || letters().len() == 1);
+    let letter = letters().remove(0);
+    let headers = letter.headers().expect("headers");
+    let reason = headers
+        .iter()
+        .find(|header| header.key == "orderflow-reason")
+        .and_then(|header| header.value);
+    assert_eq!(reason, Some(&b"unknown_schema"[..]));
+    assert_eq!(letter.payload().map(|value| value[4]), Some(78));
+    assert_clean(&system);
+    for daemon in [&mut inventory, &mut payment] {
+        assert!(daemon.stop(END).success(), "{}", daemon.log());
+    }
+}

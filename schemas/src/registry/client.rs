@@ -1,5 +1,7 @@
 //! The questions a registry answers, each with its answer as a type.
 
+use std::fmt::Write as _;
+
 use hyper::{Method, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -240,7 +242,7 @@ fn segment(name: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             text.push(char::from(byte));
         } else {
-            text.push_str(&format!("%{byte:02X}"));
+            let _infallible = write!(text, "%{byte:02X}");
         }
     }
     text

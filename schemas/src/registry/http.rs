@@ -46,9 +46,10 @@ pub(super) struct Answer {
 
 impl Http {
     pub(super) fn new(options: &Options) -> Result<Self, RegistryError> {
-        let tls = match options.address.https {
-            true => Some(tls::connector(options.ca_file.as_deref())?),
-            false => None,
+        let tls = if options.address.https {
+            Some(tls::connector(options.ca_file.as_deref())?)
+        } else {
+            None
         };
         Ok(Self {
             authorization: authorization(&options.credentials)?,

@@ -1,0 +1,114 @@
+//! How a model is tried, and what is said of it.
+
+#![allow(
+    clippy::print_stdout,
+    reason = "how much was explored belongs into the output of a test run"
+)]
+
+use std::collections::HashMap;
+use std::fmt::Debug;
+use std::hash::Hash;
+use std::time::Instant;
+
+use stateright::{Checker, CheckerBuilder, HasDiscoveries, Model, Path};
+
+/// A model that can be tried.
+pub(crate) trait Tried: Model<State: State, Action: Step> + Clone + Debug + Send + Sync + 'static {
+    /// Its weather, and how many states there were when that was last counted on purpose.
+    fn tried_on(&self) -> (&'static str, usize);
+
+    /// The same, to be asked about one property alone.
+    fn only(self, property: &'static str) -> Self;
+
+    /// The crash point a step ends at; or, in brackets, what nobody of us does.
+    fn name(&self, before: &Self::State, action: &Self::Action) -> &'static str;
+}
+
+/// What a search asks of a state.
+pub(crate) trait State: Clone + Debug + Hash + PartialEq + Send + Sync + 'static {}
+impl<S: Clone + Debug + Hash + PartialEq + Send + Sync + 'static> State for S {}
+
+/// What a search asks of an action.
+pub(crate) trait Step: Clone + Copy + Debug + PartialEq + Send + Sync + 'static {}
+impl<A: Clone + Copy + Debug + PartialEq + Send + Sync + 'static> Step for A {}
+
+/// One way through a model.
+pub(crate) type Trace<M> = Path<<M as Model>::State, <M as Model>::Action>;
+
+/// Properties whose names begin so must be reached, all others must hold everywhere.
+const GOAL: &str = "reached: ";
+
+/// Every state of the amended rules satisfies every property, and nothing was left unexplored. Gives a way to each goal.
+pub(crate) fn holds<M: Tried>(model: &M) -> HashMap<&'static str, Trace<M>> {
+    let (weather, recorded) = model.tried_on();
+    let (states, traces) = explore(model, weather);
+    assert!(
+        states * 2 >= recorded,
+        "{weather}: {states} states, {recorded} when last counted: if the model no longer does what it did, this test shows \
+         nothing; if it is meant to be smaller, write the new count into the weather"
+    );
+    traces
+}
+
+/// The same with rules taken out, which may make more or fewer states.
+pub(crate) fn still_holds<M: Tried>(model: &M, removed: &str) {
+    let (weather, _) = model.tried_on();
+    explore(model, &format!("{weather}, without {removed}"));
+}
+
+/// With rules taken out, a property is violated. Gives the shortest way there.
+pub(crate) fn breaks<M: Tried>(model: M, property: &'static str) -> Trace<M> {
+    let (weather, _) = model.tried_on();
+    let model = model.only(property);
+    let checker = search(&model).join();
+    let Some(trace) = checker.discovery(property) else {
+        panic!(
+            "{weather}: \"{property}\" holds in all {} states without the rule",
+            checker.unique_state_count()
+        );
+    };
+    println!("{weather}: \"{property}\" is violated\n{}", told(&model, &trace));
+    trace
+}
+
+fn explore<M: Tried>(model: &M, title: &str) -> (usize, HashMap<&'static str, Trace<M>>) {
+    let began = Instant::now();
+    let checker = search(model).join();
+    let (states, depth) = (checker.unique_state_count(), checker.max_depth());
+    println!(
+        "{title}: {states} states, {depth} deep, {:.1} s",
+        began.elapsed().as_secs_f32()
+    );
+    let traces = checker.discoveries();
+    for (name, trace) in traces.iter().filter(|(name, _)| !name.starts_with(GOAL)) {
+        panic!(
+            "{title}: \"{name}\" is violated\n{}{:#?}",
+            told(model, trace),
+            trace.last_state()
+        );
+    }
+    for goal in model
+        .properties()
+        .iter()
+        .filter(|property| property.name.starts_with(GOAL))
+    {
+        assert!(traces.contains_key(goal.name), "{title}: never {}", goal.name);
+    }
+    (states, traces)
+}
+
+/// One thread, so that the trace is the shortest and always the same; tests run beside one another.
+fn search<M: Tried>(model: &M) -> impl Checker<M> + use<M> {
+    let builder: CheckerBuilder<M> = model.clone().checker();
+    builder.finish_when(HasDiscoveries::AnyFailures).spawn_bfs()
+}
+
+/// A trace as a list of steps.
+fn told<M: Tried>(model: &M, trace: &Trace<M>) -> String {
+    let steps = trace.clone().into_vec();
+    let lines = steps.iter().filter_map(|(state, action)| {
+        let action = action.as_ref()?;
+        Some(format!("    {:<20} {action:?}\n", model.name(state, action)))
+    });
+    lines.collect()
+}

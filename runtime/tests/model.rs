@@ -13,6 +13,7 @@ mod model {
     mod replay;
     mod rows;
     mod search;
+    mod spare;
     mod sqlite;
     mod weathers;
 }

@@ -3,6 +3,7 @@
 //!
 //! Claims are one step here: how a lane changes hands is the business of the lane's model.
 
+mod properties;
 mod unit;
 mod weather;
 
@@ -10,6 +11,7 @@ use stateright::{Model, Property};
 
 use super::search::Tried;
 
+pub(crate) use properties::*;
 pub(crate) use weather::{WEATHERS, Weather};
 
 /// What can be taken out of the rules.
@@ -106,7 +108,7 @@ enum Phase {
     Ready,
     Begun(Input),
     Landed(Input),
-    Unknown(Input, bool),
+    Unknown(Input),
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -259,50 +261,16 @@ impl Model for EffectsModel {
     fn next_state(&self, before: &State, action: Action) -> Option<State> {
         let mut state = before.clone();
         match action {
-            Action::Claim(i) => {
-                state.left.0 -= 1;
-                state.owner = i;
-                state.us[i] = Worker {
-                    alive: true,
-                    turn: state.turn,
-                    attempts: state.attempts,
-                    pending: state.effect == Effect::Pending,
-                    ..Worker::default()
-                };
-            }
+            Action::Claim(i) => Self::claim(&mut state, i),
             Action::Begin(i, input) => self.begin(&mut state, i, input),
-            Action::Land(i) => {
-                if let Phase::Begun(input) = state.us[i].phase {
-                    state.us[i].phase = Phase::Landed(input);
-                    self.land(&mut state, input);
-                }
-            }
-            Action::Told(i) => {
-                if let Phase::Landed(input) = state.us[i].phase {
-                    self.told(&mut state, i, input);
-                }
-            }
-            Action::AnswerLost(i) => {
-                state.left.2 -= 1;
-                state.us[i].phase = match state.us[i].phase {
-                    Phase::Begun(input) => Phase::Unknown(input, false),
-                    Phase::Landed(input) => Phase::Unknown(input, true),
-                    phase => phase,
-                };
-            }
+            Action::Land(i) => self.land(&mut state, i),
+            Action::Told(i) => self.heard(&mut state, i),
+            Action::AnswerLost(i) => Self::answer_lost(&mut state, i),
             Action::Resolve(i) => self.resolve(&mut state, i),
-            Action::Call(i) => {
-                let key = if self.keep(Rule::StableKey) {
-                    0
-                } else {
-                    state.us[i].attempts
-                };
-                state.us[i].call = Call::Sent(key);
-            }
+            Action::Call(i) => self.call(&mut state, i),
             Action::GiveUp(i) => state.us[i].call = Call::TimedOut,
             Action::Charge(i) => {
-                if let Call::Sent(key) = state.us[i].call {
-                    state.us[i].call = Call::Done;
+                if let Call::Sent(key) = std::mem::replace(&mut state.us[i].call, Call::Done) {
                     Self::charge(&mut state, key);
                 }
             }
@@ -313,9 +281,8 @@ impl Model for EffectsModel {
             Action::Return(i) => state.us[i].call = Call::Answered,
             Action::TimeOut(i) => {
                 state.left.3 -= 1;
-                if let Call::Sent(key) = std::mem::replace(&mut state.us[i].call, Call::TimedOut) {
-                    state.strays.push(key);
-                }
+                Self::leave_call(&mut state, i);
+                state.us[i].call = Call::TimedOut;
             }
             Action::DeleteTimer(i) => {
                 let arming = state.us[i].undeleted.remove(0);
@@ -324,9 +291,7 @@ impl Model for EffectsModel {
             Action::Forget => state.forgot = true,
             Action::Crash(i) => {
                 state.left.1 -= 1;
-                if let Call::Sent(key) = state.us[i].call {
-                    state.strays.push(key);
-                }
+                Self::leave_call(&mut state, i);
                 state.us[i] = Worker::default();
             }
         }
@@ -334,61 +299,10 @@ impl Model for EffectsModel {
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
-        let all = [
-            always(CHARGED_ONCE, |_, state| state.ledger.len() <= 1),
-            always(INTENT_FIRST, |_, state| !state.unasked),
-            always(ANSWERED_ONCE, |_, state| state.results.len() <= 1),
-            always(FAILED_IS_NOT_PAID, |_, state| {
-                !state.results.contains(&Outcome::Failed) || state.ledger.is_empty()
-            }),
-            always(PAID_IS_PAID, |_, state| {
-                !state.results.contains(&Outcome::Paid) || !state.ledger.is_empty()
-            }),
-            always(TIMERS_STAY, |_, state| {
-                (0..state.armed).all(|arming| {
-                    let remembered = state
-                        .us
-                        .iter()
-                        .any(|us| us.timers.contains(&arming) || us.phase != Phase::Ready);
-                    remembered || state.timers.contains(&arming) || state.fired.iter().any(|fired| fired.0 == arming)
-                })
-            }),
-            always(FIRES_ONCE, |_, state| {
-                (0..state.armed).all(|arming| fired(state, |fired| fired.0 == arming) <= 1)
-            }),
-            always(FACTS_APART, |_, state| {
-                state
-                    .fired
-                    .iter()
-                    .all(|one| fired(state, |other| other.1 == one.1 && other.0 != one.0) == 0)
-            }),
-            Property::sometimes(ALL_DONE, |model: &Self, state: &State| {
-                let paid = !model.weather.pays || state.results == [Outcome::Paid];
-                paid && state.handled && state.fired.len() == usize::from(model.weather.armings)
-            }),
-        ];
-        all.into_iter()
-            .filter(|property| self.only.is_none_or(|only| property.name == only))
+        let all = properties::all().into_iter();
+        all.filter(|property| self.only.is_none_or(|only| property.name == only))
             .collect()
     }
-}
-
-pub(crate) const CHARGED_ONCE: &str = "charged once";
-pub(crate) const INTENT_FIRST: &str = "what is charged was asked for by a durable intent";
-pub(crate) const ANSWERED_ONCE: &str = "an effect is answered once";
-pub(crate) const FAILED_IS_NOT_PAID: &str = "what is decided as failed was not charged";
-pub(crate) const PAID_IS_PAID: &str = "what is decided as paid was charged";
-pub(crate) const TIMERS_STAY: &str = "what is armed fires or waits";
-pub(crate) const FIRES_ONCE: &str = "an arming fires once";
-pub(crate) const FACTS_APART: &str = "each firing has a fact of its own";
-pub(crate) const ALL_DONE: &str = "reached: paid, and every deadline passed";
-
-fn always(name: &'static str, holds: fn(&EffectsModel, &State) -> bool) -> Property<EffectsModel> {
-    Property::always(name, holds)
-}
-
-fn fired(state: &State, which: impl Fn(&(u8, u8)) -> bool) -> usize {
-    state.fired.iter().filter(|fired| which(fired)).count()
 }
 
 impl Tried for EffectsModel {

@@ -4,6 +4,7 @@
 //! the same key. What remains is every step between a poll and the group's offset at which something can die, wait or be
 //! overtaken.
 
+mod around;
 mod database;
 mod events;
 pub(crate) mod properties;

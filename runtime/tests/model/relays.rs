@@ -37,13 +37,13 @@ pub(crate) const WEATHERS: [Weather; 2] = [
         name: "two topics",
         events: [3, 3],
         grown: false,
-        states: 1,
+        states: 689,
     },
     Weather {
         name: "a grown topic",
         events: [2, 2],
         grown: true,
-        states: 1,
+        states: 17,
     },
 ];
 

@@ -3,6 +3,7 @@
 //! Two handles do what the two instances of a trace do, in the same order, and at each step the database must say what the
 //! model says: who is fenced, what is new, where the lane stands, which facts are durable. Any [`Ground`] will do.
 
+pub(crate) mod cases;
 mod values;
 
 use std::fmt::Debug;
@@ -63,7 +64,7 @@ pub(crate) async fn replay<G: Ground>(model: &LaneModel, trace: Trace<LaneModel>
 /// What the model says, and what the store says.
 type Parted = (String, String);
 
-fn same<T: Debug + PartialEq>(model: T, store: T) -> Result<(), Parted> {
+fn same<T: Debug + PartialEq>(model: &T, store: &T) -> Result<(), Parted> {
     if model == store {
         return Ok(());
     }
@@ -87,26 +88,26 @@ async fn take<S: Store>(hands: &mut [Hands<S>; 2], taken: &Taken<'_>, action: Ac
         Action::ClaimLands(i) => claim(&mut hands[i], taken, i).await,
         Action::ClaimAnswered(i) => {
             hands[i].at = hands[i].claim.take().expect("a claim that was carried out").at;
-            same(i64::from(taken.after.us[i].turn), hands[i].at.turn)
+            same(&i64::from(taken.after.us[i].turn), &hands[i].at.turn)
         }
         Action::Begin(i) => begin(&mut hands[i], taken, i).await,
         Action::Admit(i) => admit(&mut hands[i], taken, i).await,
         Action::Load(i) => {
             let key = row(&[]).key;
             let found = unit(&mut hands[i]).load(&[key]).await.map(|rows| rows[0].clone());
-            same(Ok(row(&taken.before.db[0].applied)), found)
+            same(&Ok(row(&taken.before.db[0].applied)), &found)
         }
         Action::Write(i) => {
             let writes = writes(taken.model, taken.before, i);
-            same(Ok(()), unit(&mut hands[i]).write(&writes).await)
+            same(&Ok(()), &unit(&mut hands[i]).write(&writes).await)
         }
         // A unit without a batch writes nothing but how far publishing has come.
         Action::Send(i) if taken.before.us[i].batch.is_none() => {
-            same(Ok(()), unit(&mut hands[i]).write(&Writes::default()).await)
+            same(&Ok(()), &unit(&mut hands[i]).write(&Writes::default()).await)
         }
         Action::CommitLands(i) => {
             let unit = hands[i].unit.take().expect("a unit under way");
-            same(Ok(()), unit.commit().await)
+            same(&Ok(()), &unit.commit().await)
         }
         Action::Told(i) => {
             hands[i].at.turn += 1;
@@ -173,7 +174,7 @@ fn stands(claim: &Claim, state: &State) -> Result<(), Parted> {
         db.progress.map(i64::from),
     );
     let store = (claim.at.turn, claim.next_sequence, claim.published, progress(claim));
-    same(model, store)
+    same(&model, &store)
 }
 
 async fn begin<S: Store>(hands: &mut Hands<S>, taken: &Taken<'_>, i: usize) -> Result<(), Parted> {
@@ -186,7 +187,7 @@ async fn begin<S: Store>(hands: &mut Hands<S>, taken: &Taken<'_>, i: usize) -> R
     } else {
         Err(StoreError::Fenced { lane: LANE })
     };
-    same(model, answer.as_ref().map(|_| ()).map_err(Clone::clone))?;
+    same(&model, &answer.as_ref().map(|_| ()).map_err(Clone::clone))?;
     hands.unit = answer.ok();
     Ok(())
 }
@@ -199,10 +200,10 @@ async fn admit<S: Store>(hands: &mut Hands<S>, taken: &Taken<'_>, i: usize) -> R
     let fenced = taken.after.us[i].phase != Phase::Admitted;
     if fenced {
         hands.unit = None;
-        return same(Err(StoreError::Fenced { lane: LANE }), answer);
+        return same(&Err(StoreError::Fenced { lane: LANE }), &answer);
     }
     let admission = taken.after.us[i].admitted.expect("an admission");
-    same(Ok(vec![admitted(admission)]), answer)
+    same(&Ok(vec![admitted(admission)]), &answer)
 }
 
 async fn resolve<S: Store>(hands: &mut Hands<S>, taken: &Taken<'_>, i: usize) -> Result<(), Parted> {
@@ -212,7 +213,7 @@ async fn resolve<S: Store>(hands: &mut Hands<S>, taken: &Taken<'_>, i: usize) ->
         Phase::Ready => Ok(Outcome::DidNot),
         _ => Err(StoreError::Fenced { lane: LANE }),
     };
-    same(model, hands.store.resolve(hands.at).await)?;
+    same(&model, &hands.store.resolve(hands.at).await)?;
     hands.at.turn = i64::from(after.turn);
     Ok(())
 }
@@ -221,12 +222,12 @@ async fn resolve<S: Store>(hands: &mut Hands<S>, taken: &Taken<'_>, i: usize) ->
 async fn publish<S: Store>(store: &S, before: &Instance) -> Result<(), Parted> {
     let first = before.queue[0];
     let rows = store.outbox(LANE, i64::from(first.0) - 1, 1).await;
-    same(Ok(outbox(&[first])), rows)
+    same(&Ok(outbox(&[first])), &rows)
 }
 
 /// What others see at this moment is what is committed.
 async fn durable<S: Store>(store: &S, state: &State) -> Result<(), Parted> {
-    same(Ok(outbox(&state.db[0].outbox)), store.outbox(LANE, 0, 100).await)
+    same(&Ok(outbox(&state.db[0].outbox)), &store.outbox(LANE, 0, 100).await)
 }
 
 /// Whoever claims the lane next finds the positions, the counts and the rows of the model's last state.
@@ -241,8 +242,8 @@ async fn ends<S: Store>(hands: [Hands<S>; 2], last: &State) -> Result<(), Parted
         let these = [counts.applied, counts.duplicate, counts.dead, counts.skipped];
         std::array::from_fn(|at| sum[at] + these[at])
     });
-    same(last.db[0].counts.map(u64::from), counts)?;
+    same(&last.db[0].counts.map(u64::from), &counts)?;
     let mut unit = one.store.begin(claim.at, 0).await.expect("the owner begins");
     let found = unit.load(&[row(&[]).key]).await.expect("rows are loaded").remove(0);
-    same(row(&last.db[0].applied), found)
+    same(&row(&last.db[0].applied), &found)
 }

@@ -41,21 +41,21 @@ pub(crate) const WEATHERS: [Weather; 3] = [
         stock: (2, true),
         orders: [&[[0, 1], [0, 1]], &[[1, 0], [0, 1]]],
         crashes: 1,
-        states: 1,
+        states: 170,
     },
     Weather {
         name: "first events",
         stock: (0, false),
         orders: [&[[0, 1]], &[[1, 0]]],
         crashes: 1,
-        states: 1,
+        states: 82,
     },
     Weather {
         name: "plenty",
         stock: (9, true),
         orders: [&[[0, 1], [1, 0]], &[[1, 0], [0, 1]]],
         crashes: 2,
-        states: 1,
+        states: 255,
     },
 ];
 
@@ -91,12 +91,6 @@ enum Phase {
     Begun,
     Loaded,
     Written,
-}
-
-impl Default for Row {
-    fn default() -> Self {
-        Self { version: 0, pieces: 0 }
-    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -80,12 +80,10 @@ fn explore<M: Tried>(model: &M, title: &str) -> (usize, HashMap<&'static str, Tr
         began.elapsed().as_secs_f32()
     );
     let traces = checker.discoveries();
-    for (name, trace) in traces.iter().filter(|(name, _)| !name.starts_with(GOAL)) {
-        panic!(
-            "{title}: \"{name}\" is violated\n{}{:#?}",
-            told(model, trace),
-            trace.last_state()
-        );
+    let violated = traces.iter().find(|(name, _)| !name.starts_with(GOAL));
+    if let Some((name, trace)) = violated {
+        let (steps, end) = (told(model, trace), trace.last_state());
+        panic!("{title}: \"{name}\" is violated\n{steps}{end:#?}");
     }
     for goal in model
         .properties()

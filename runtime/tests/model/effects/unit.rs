@@ -3,6 +3,18 @@
 use super::{ATTEMPTS, Call, Effect, EffectsModel, Input, Outcome, Phase, Rule, State, Worker};
 
 impl EffectsModel {
+    pub(crate) fn claim(state: &mut State, i: usize) {
+        state.left.0 -= 1;
+        state.owner = i;
+        state.us[i] = Worker {
+            alive: true,
+            turn: state.turn,
+            attempts: state.attempts,
+            pending: state.effect == Effect::Pending,
+            ..Worker::default()
+        };
+    }
+
     pub(crate) fn begin(&self, state: &mut State, i: usize, input: Input) {
         let ours = state.owner == i || !self.keep(Rule::EpochIsCompared);
         let now = state.turn == state.us[i].turn || !self.keep(Rule::TurnIsCompared);
@@ -14,7 +26,11 @@ impl EffectsModel {
     }
 
     /// The transaction takes effect.
-    pub(crate) fn land(&self, state: &mut State, input: Input) {
+    pub(crate) fn land(&self, state: &mut State, i: usize) {
+        let Phase::Begun(input) = state.us[i].phase else {
+            return;
+        };
+        state.us[i].phase = Phase::Landed(input);
         state.turn += 1;
         match input {
             // The position is compared: an event is handled once whatever else is left out.
@@ -74,6 +90,33 @@ impl EffectsModel {
         }
     }
 
+    pub(crate) fn heard(&self, state: &mut State, i: usize) {
+        if let Phase::Landed(input) = state.us[i].phase {
+            self.told(state, i, input);
+        }
+    }
+
+    /// A commit that had not arrived when its connection broke is rolled back.
+    pub(crate) fn answer_lost(state: &mut State, i: usize) {
+        state.left.2 -= 1;
+        if let Phase::Begun(input) | Phase::Landed(input) = state.us[i].phase {
+            state.us[i].phase = Phase::Unknown(input);
+        }
+    }
+
+    pub(crate) fn call(&self, state: &mut State, i: usize) {
+        let attempts = state.us[i].attempts;
+        let key = if self.keep(Rule::StableKey) { 0 } else { attempts };
+        state.us[i].call = Call::Sent(key);
+    }
+
+    /// Nobody waits for a call any more; it may still be carried out.
+    pub(crate) fn leave_call(state: &mut State, i: usize) {
+        if let Call::Sent(key) = state.us[i].call {
+            state.strays.push(key);
+        }
+    }
+
     /// The worker hears that its unit is durable.
     pub(crate) fn told(&self, state: &mut State, i: usize, input: Input) {
         let armed = state.armed;
@@ -103,7 +146,7 @@ impl EffectsModel {
     }
 
     pub(crate) fn resolve(&self, state: &mut State, i: usize) {
-        let Phase::Unknown(input, _) = state.us[i].phase else {
+        let Phase::Unknown(input) = state.us[i].phase else {
             return;
         };
         if !self.keep(Rule::TurnIsCompared) {

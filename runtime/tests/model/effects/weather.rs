@@ -29,7 +29,7 @@ pub(crate) const WEATHERS: [Weather; 3] = [
         timeouts: 2,
         forgets: true,
         nightly: false,
-        states: 1,
+        states: 28_878,
     },
     Weather {
         name: "deadline",
@@ -41,7 +41,7 @@ pub(crate) const WEATHERS: [Weather; 3] = [
         timeouts: 0,
         forgets: false,
         nightly: false,
-        states: 1,
+        states: 2_137,
     },
     Weather {
         name: "payment and deadline",
@@ -53,6 +53,6 @@ pub(crate) const WEATHERS: [Weather; 3] = [
         timeouts: 1,
         forgets: true,
         nightly: true,
-        states: 1,
+        states: 81_876,
     },
 ];

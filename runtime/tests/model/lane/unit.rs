@@ -2,7 +2,7 @@
 
 use super::database::{self, Db, Fact, Fate};
 use super::steps::{Action, Instance, Phase, Server, Wire, at, cursor};
-use super::{LaneModel, MAIN, NOBODY, Rule, State};
+use super::{LaneModel, MAIN, NOBODY, Rule, State, around};
 
 /// Takes a step that is possible.
 pub(crate) fn take(model: &LaneModel, state: &mut State, action: Action) {
@@ -11,88 +11,41 @@ pub(crate) fn take(model: &LaneModel, state: &mut State, action: Action) {
         Action::ClaimLands(i) => claim_lands(state, i),
         Action::ClaimAnswered(i) => claim_answered(model, state, i),
         Action::Assign(i) => assign(model, state, i, 0),
-        Action::AssignTooFar(i) => {
-            state.left.strays -= 1;
-            assign(model, state, i, 1);
-        }
+        Action::AssignTooFar(i) => assign(model, state, i, 1),
         Action::Poll(i, topic) => poll(model, state, i, topic),
         Action::Decode(i) => decode(model, state, i),
         Action::Begin(i) => begin(model, state, i),
         Action::Admit(i) => admit(model, state, i),
         Action::Load(i) => state.us[i].phase = Phase::Loaded,
         Action::Write(i) => write(model, state, i),
-        Action::Send(i) => {
-            let made = unit(model, state, i);
-            state.us[i].server = Server::Sent(Box::new(made));
-            state.us[i].phase = Phase::Committing;
-        }
+        Action::Send(i) => send(model, state, i),
         Action::CommitLands(i) => commit_lands(state, i),
         Action::Told(i) => told(model, state, i),
-        Action::AnswerLost(i) => {
-            state.left.lost -= 1;
-            state.us[i].phase = Phase::Unknown;
-        }
+        Action::AnswerLost(i) => around::answer_lost(state, i),
         Action::Resolve(i) => resolve(model, state, i),
-        Action::RollBack(i) => {
-            state.left.aborts -= 1;
-            let me = &mut state.us[i];
-            me.server = Server::Nothing;
-            if !matches!(me.phase, Phase::Unknown | Phase::Idle | Phase::Ready) {
-                me.again();
-            }
-        }
-        Action::Publish(i) => {
-            let (sequence, fact) = state.us[i].queue.remove(0);
-            state.us[i].landed = sequence;
-            publish(state, sequence, fact);
-        }
-        Action::Expire(i) => {
-            let (sequence, fact) = state.us[i].queue[1];
-            publish(state, sequence, fact);
-        }
+        Action::RollBack(i) => around::roll_back(state, i),
+        Action::Publish(i) => publish_next(state, i),
+        Action::Expire(i) => around::expire(state, i),
         Action::Acknowledge(i) => state.us[i].acked = state.us[i].landed,
-        Action::ProduceLetter(i) => {
-            let letter = state.us[i].letters.remove(0);
-            publish(state, 0, letter);
-        }
+        Action::ProduceLetter(i) => produce_letter(state, i),
         Action::TellGroup(i) => state.told = state.us[i].position,
         Action::Drained(i) => {
-            state.left.moves -= 1;
-            state.group = 1 - i;
-            state.us[i].holds = false;
-            state.us[i].let_go(model.rules.keep(Rule::FreshBuffer));
+            around::move_lane(state);
+            revoked(model, state, i);
         }
-        Action::Revoked(i) => {
-            state.us[i].holds = false;
-            state.us[i].let_go(model.rules.keep(Rule::FreshBuffer));
-        }
-        Action::Crash(i) => {
-            state.left.crashes -= 1;
-            crash(state, i);
-        }
-        Action::Move => {
-            state.left.moves -= 1;
-            state.group = 1 - state.group;
-        }
-        Action::Redrive(letter) => {
-            state.left.redrives -= 1;
-            let event = state.log[letter].1.event;
-            state.redrive.push(event);
-        }
-        Action::Retain => {
-            state.left.retains -= 1;
-            state.clock += 1;
-            let horizon = state.clock;
-            state.db.iter_mut().for_each(|db| db.retain(model, horizon));
-        }
+        Action::Revoked(i) => revoked(model, state, i),
+        Action::Crash(i) => around::crash(state, i),
+        Action::Move => around::move_lane(state),
+        Action::Redrive(letter) => around::redrive(state, letter),
+        Action::Retain => around::retain(model, state),
         Action::Backup => state.backup = Some(Box::new(state.db[0].clone())),
-        Action::SetBack => set_back(state),
+        Action::SetBack => around::set_back(state),
     }
 }
 
 impl Instance {
     /// The unit did not take place, and its batch is still to be handled.
-    fn again(&mut self) {
+    pub(crate) fn again(&mut self) {
         self.phase = Phase::Ready;
         self.admitted = None;
         self.made.clear();
@@ -149,6 +102,7 @@ fn claim_answered(model: &LaneModel, state: &mut State, i: usize) {
 
 /// The client is told the positions, and starts there or further on.
 fn assign(model: &LaneModel, state: &mut State, i: usize, too_far: u8) {
+    state.left.strays -= too_far;
     let me = &mut state.us[i];
     me.phase = Phase::Ready;
     me.fetch = me.position;
@@ -263,6 +217,12 @@ fn write(model: &LaneModel, state: &mut State, i: usize) {
     state.us[i].phase = Phase::Written;
 }
 
+fn send(model: &LaneModel, state: &mut State, i: usize) {
+    let made = unit(model, state, i);
+    state.us[i].server = Server::Sent(Box::new(made));
+    state.us[i].phase = Phase::Committing;
+}
+
 /// The database as the unit under way makes it.
 fn unit(model: &LaneModel, state: &State, i: usize) -> Db {
     let me = &state.us[i];
@@ -368,27 +328,25 @@ fn fenced(model: &LaneModel, state: &mut State, i: usize) {
     }
 }
 
+fn revoked(model: &LaneModel, state: &mut State, i: usize) {
+    state.us[i].holds = false;
+    state.us[i].let_go(model.rules.keep(Rule::FreshBuffer));
+}
+
+fn publish_next(state: &mut State, i: usize) {
+    let (sequence, fact) = state.us[i].queue.remove(0);
+    state.us[i].landed = sequence;
+    publish(state, sequence, fact);
+}
+
+fn produce_letter(state: &mut State, i: usize) {
+    let letter = state.us[i].letters.remove(0);
+    publish(state, 0, letter);
+}
+
 /// Only the first copy of a fact is looked at by whoever reads it.
-fn publish(state: &mut State, sequence: u8, fact: Fact) {
+pub(crate) fn publish(state: &mut State, sequence: u8, fact: Fact) {
     if !state.log.iter().any(|row| row.1 == fact) {
         state.log.push((sequence, fact));
     }
-}
-
-/// The process forgets everything; what it has asked of the database may still be carried out.
-fn crash(state: &mut State, i: usize) {
-    let asked = matches!(state.us[i].wire, Wire::Sent(_) | Wire::Orphan);
-    state.us[i] = Instance::default();
-    if asked {
-        state.us[i].wire = Wire::Orphan;
-    }
-}
-
-/// All is stopped, the copy put in place, and its epochs raised past any before.
-fn set_back(state: &mut State) {
-    state.left.set_backs -= 1;
-    let copy = state.backup.take().expect("a copy");
-    state.db[0] = Db { owner: NOBODY, ..*copy };
-    state.set_back = true;
-    state.us = [Instance::default(), Instance::default()];
 }

@@ -138,7 +138,7 @@ pub(super) fn outbox(rows: &[(u8, Fact)]) -> Vec<OutboxRow> {
         topic: Arc::from(if fact.letter.is_some() { "letters" } else { "facts" }),
         partition: LANE,
         timestamp: NOON,
-        event_id: said(fact),
+        event_id: said(*fact),
         key: Some(b"key".to_vec()),
         value: Some(vec![fact.event.id, fact.event.hash]),
         headers: Headers::new(),
@@ -148,7 +148,7 @@ pub(super) fn outbox(rows: &[(u8, Fact)]) -> Vec<OutboxRow> {
 }
 
 /// The id of a fact comes from its event, that of a letter from the record's origin.
-fn said(fact: &Fact) -> Uuid {
+fn said(fact: Fact) -> Uuid {
     match fact.letter {
         None => id(fact.event.id + 100),
         Some((topic, offset)) => id(200 + topic * 20 + offset),

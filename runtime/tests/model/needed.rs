@@ -148,6 +148,11 @@ fn rule_7_is_needed_on_a_sparse_topic_or_what_was_fetched_before_goes_first() {
     lane_breaks(&[FreshBuffer], "sparse", NOTHING_LOST);
 }
 
+#[test]
+fn rules_6_and_7_are_needed_or_on_a_dense_topic_too_what_was_fetched_before_goes_first() {
+    lane_breaks(&[FreshBuffer, Density], "one zombie", NOTHING_LOST);
+}
+
 // --- 8: an answer lost at COMMIT -------------------------------------------------------------------------------------
 
 #[test]

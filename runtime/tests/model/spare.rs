@@ -60,7 +60,7 @@ lane_holds! {
 
     /// A relay takes the rows that are there, in order. Numbers without gaps are what an audit counts by.
     rule_5_holds_with_gaps_because_commits_are_in_order:
-        &[NoGaps], "answers", "answers at night";
+        &[NoGaps], "one record", "answers at night";
 
     /// Whoever commits between the reading and the raising has raised the turn: fenced, and claimed again. One statement is
     /// kept because it is simpler.
@@ -72,14 +72,14 @@ lane_holds! {
         &[Drain], "one zombie", "crashes at night";
 
     rule_7_holds_with_a_stale_buffer_on_a_dense_topic_because_a_hole_shows:
-        &[FreshBuffer], "strays", "one zombie";
+        &[FreshBuffer], "one stray", "one zombie";
 
     rule_8_holds_doing_it_again_because_the_turn_has_gone_on:
-        &[UnknownIsNotFailed], "answers", "answers at night";
+        &[UnknownIsNotFailed], "one record", "answers at night";
 
     /// Read while the transaction was still ending, "not yet" is taken for "no": fenced at its own turn, and claimed again.
     rule_8_holds_reading_without_the_lock_because_a_fenced_lane_is_claimed_again:
-        &[ReadWithLock], "answers", "answers at night";
+        &[ReadWithLock], "one record", "answers at night";
 
     /// More letters than refusals, and a wait for Kafka inside the transaction: that is why there is an outbox.
     rule_9_holds_producing_the_letter_before_the_commit_because_letters_may_repeat:

@@ -29,6 +29,7 @@ lane_weathers! {
     amended_holds_when_a_letter_is_redriven: "refused",
     amended_holds_when_it_is_refused_again: "refused twice",
     amended_holds_when_the_client_strays: "strays",
+    amended_holds_with_one_stray: "one stray",
     amended_holds_under_retention: "retention",
     amended_holds_on_a_database_set_back: "set back",
 }

@@ -64,6 +64,7 @@ const WEATHERS: &[(&str, &str, &str, usize)] = &[
     ("refused", "0! 1", "crash redrive", 3_081),
     ("refused twice", "0!! 0!!", "lost redrive redrive", 5_966),
     ("strays", "0 1", "stray move", 29_010),
+    ("one stray", "0 1 2", "stray read-ahead", 827),
     ("retention", "0 1+ 0 1+", "retain", 3_699),
     ("set back", "0 1", "set-back", 874),
     ("a long day", "0 0", "move lost lost abort noted", 130_988),

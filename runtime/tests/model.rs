@@ -4,11 +4,14 @@
 //! The rules hold in all of them, and each rule is taken out once to see what it is there for. `docs/model.md` says what this
 //! shows and what it does not.
 
+mod postgres;
+
 mod model {
     mod effects;
     mod lane;
     mod needed;
     mod points;
+    mod postgres;
     mod relays;
     mod replay;
     mod rows;

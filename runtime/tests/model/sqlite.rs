@@ -26,9 +26,7 @@ impl Ground for File {
         self.store.clone()
     }
 
-    async fn reopen(&mut self) {
-        unreachable!("a trace has no end in between")
-    }
+    async fn reopen(&mut self) {}
 }
 
 replayed_on!(File);

@@ -139,40 +139,24 @@ fn what_is_registered_is_compared_with_ours() {
 
 #[test]
 fn each_failure_has_a_name_a_sentence_and_a_code() {
-    let folder = folder();
+    let denied = Reply::problem(401, 40101, "who?");
+    let unknown = Reply::problem(404, 40403, "none");
+    let incompatible = Reply::problem(409, 409, "no");
+    let invalid = Reply::problem(422, 42201, "no");
+    let broken = Reply::problem(500, 50001, "no");
     for (reply, slug, code, hint) in [
-        (
-            Reply::problem(401, 40101, "who?"),
-            "registry-denied",
-            3,
-            "explain registry-denied",
-        ),
+        (denied, "registry-denied", 3, "explain registry-denied"),
         (Reply::html(403), "registry-denied", 3, "explain registry-denied"),
-        (
-            Reply::problem(404, 40403, "none"),
-            "schemas-unregistered",
-            4,
-            "orderflow schemas register",
-        ),
+        (unknown, "schemas-unregistered", 4, "orderflow schemas register"),
         (
             Reply::html(404),
             "registry-unexpected",
             1,
             "explain registry-unexpected",
         ),
-        (
-            Reply::problem(409, 409, "no"),
-            "schemas-incompatible",
-            1,
-            "orderflow schemas check",
-        ),
-        (
-            Reply::problem(422, 42201, "no"),
-            "registry-refused",
-            1,
-            "explain registry-refused",
-        ),
-        (Reply::problem(500, 50001, "no"), "registry-unavailable", 4, "try again"),
+        (incompatible, "schemas-incompatible", 1, "orderflow schemas check"),
+        (invalid, "registry-refused", 1, "explain registry-refused"),
+        (broken, "registry-unavailable", 4, "try again"),
         (
             Reply::html(200),
             "registry-unexpected",
@@ -186,21 +170,26 @@ fn each_failure_has_a_name_a_sentence_and_a_code() {
             "orderflow config show --origin",
         ),
     ] {
-        let answer = reply.clone();
-        let stub = Stub::start(move |_| answer.clone());
-        let output = run(&folder, &stub.url(), PLACE);
-        let said = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(code), "{reply:?}: {said}");
-        assert!(said.starts_with(&format!("error[{slug}]: ")), "{reply:?}: {said}");
-        assert!(said.contains(&stub.url()), "{said}");
-        assert!(
-            said.lines()
-                .last()
-                .is_some_and(|line| line.starts_with("hint: ") && line.contains(hint)),
-            "{said}"
-        );
-        assert_eq!(said.lines().count(), 2, "{said}");
+        assert_told(&reply, slug, code, hint);
     }
+}
+
+/// One line says what and where, one what to do next.
+fn assert_told(reply: &Reply, slug: &str, code: i32, hint: &str) {
+    let answer = reply.clone();
+    let stub = Stub::start(move |_| answer.clone());
+    let output = run(&folder(), &stub.url(), PLACE);
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{reply:?}: {said}");
+    let lines: Vec<_> = said.lines().collect();
+    let [what, next] = lines.as_slice() else {
+        panic!("{said}")
+    };
+    assert!(
+        what.starts_with(&format!("error[{slug}]: ")) && what.contains(&stub.url()),
+        "{said}"
+    );
+    assert!(next.starts_with("hint: ") && next.contains(hint), "{said}");
 }
 
 #[test]

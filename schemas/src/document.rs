@@ -75,7 +75,7 @@ fn push_event(text: &mut String, event: EventType) {
 
 fn push_ids(text: &mut String) {
     text.push_str("\n## Schema ids\n\n");
-    text.push_str("Given once and never again; the schemas themselves are in `schemas/avro/`.\n\n");
+    text.push_str("Without a registry these are the ids. Given once and never again; the schemas themselves are in `schemas/avro/`.\n\n");
     text.push_str("| id | subject | version | file |\n| ---: | --- | ---: | --- |\n");
     for Version { event, version, id, .. } in history::all() {
         let subject = event.record_name();

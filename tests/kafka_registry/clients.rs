@@ -95,7 +95,11 @@ fn java_writes(order_id: &str) -> Vec<u8> {
 /// The events of a topic as the registry's own deserializer reads them, for Java.
 fn java_reads(system: &System, topic: &str) -> Vec<Value> {
     let records = cluster::records(&system.brokers(), topic);
-    let hex = |value: &[u8]| value.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let hex = |value: &[u8]| {
+        value
+            .iter()
+            .fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+    };
     let values: Vec<_> = records.iter().filter_map(|record| record.payload().map(hex)).collect();
     let read = fed(&mut serde("read", topic), &values.join("\n"));
     read.lines()

@@ -183,6 +183,12 @@ async fn what_cannot_be_used_is_refused_with_the_reason_and_not_asked_for_again(
     );
     book.put(3, "x", "\"string\"");
     book.put(4, "x", "{not json");
+    // A UUID that is a plain string, as hand-written schemas have it.
+    book.put(
+        6,
+        "x",
+        &text(EventType::StockReceived).replace("\"logicalType\": \"uuid\"", "\"doc\": \"an id\""),
+    );
     let stub = serve(&book);
     let registry = open(&stub, &[]).await.expect("open");
     for (id, expected) in [
@@ -194,6 +200,7 @@ async fn what_cannot_be_used_is_refused_with_the_reason_and_not_asked_for_again(
         (3, "it is not a record"),
         (4, "key must be a string"),
         (5, "does not have it"),
+        (6, "meta.causation_id is"),
     ] {
         for _ in 0..3 {
             let error = read(&registry, &value_under(id)).await.expect_err("refused");

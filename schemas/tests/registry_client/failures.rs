@@ -13,87 +13,77 @@ async fn refusal(reply: Reply) -> RegistryError {
     client(&stub.url()).schema(7).await.expect_err("no schema")
 }
 
-#[tokio::test]
-async fn each_refusal_is_told_apart() {
-    for (reply, transient, expected) in [
-        (
-            Reply::problem(401, 40101, "Unauthorized"),
-            false,
-            "refuses: 401 Unauthorized: Unauthorized",
-        ),
-        (Reply::html(403), false, "refuses: 403 Forbidden"),
-        (
-            Reply::problem(404, 40403, "Schema 7 not found"),
-            false,
-            "has no such thing (40403): Schema 7 not found",
-        ),
-        (
-            Reply::problem(409, 409, "reader lacks a default"),
-            false,
-            "incompatible with what is registered: reader",
-        ),
-        (
-            Reply::problem(422, 42201, "Invalid schema"),
-            false,
-            "does not take the request: 422 Unprocessable Entity: Inv",
-        ),
-        (
-            Reply::problem(429, 42900, "slowly"),
-            true,
-            "cannot answer now: 429 Too Many Requests: slowly",
-        ),
-        (
-            Reply::problem(500, 50001, "store"),
-            true,
-            "cannot answer now: 500 Internal Server Error: store",
-        ),
-        (Reply::html(502), true, "cannot answer now: 502 Bad Gateway"),
-        (
-            Reply::html(200),
-            false,
-            "is not a schema registry: it answers with HTML",
-        ),
-        (
-            Reply::html(404),
-            false,
-            "is not a schema registry: it answers 404 Not Found; is something missing behind",
-        ),
-        (
-            Reply::problem(404, 404, "HTTP 404 Not Found"),
-            false,
-            "is something missing behind the address",
-        ),
-        (
-            Reply::Raw(b"HTTP/1.1 200 x\r\ncontent-length: 0\r\n\r\n".to_vec()),
-            false,
-            "its answer is empty",
-        ),
-        (
-            Reply::Raw(b"HTTP/1.1 200 x\r\ncontent-length: 2\r\n\r\n{}".to_vec()),
-            false,
-            "missing field `schema`",
-        ),
-        (
-            Reply::Raw(b"HTTP/1.1 307 x\r\nlocation: http://there/\r\ncontent-length: 0\r\n\r\n".to_vec()),
-            false,
-            "it sends us on to http://there/; give that address",
-        ),
-        (
-            Reply::Raw(b"SSH-2.0-OpenSSH_9.2\r\n".to_vec()),
-            false,
-            "it does not speak HTTP",
-        ),
-        (Reply::Raw(Vec::new()), true, "does not answer: the connection ended"),
-        (
-            Reply::Raw(b"HTTP/1.1 200 x\r\ncontent-length: 99\r\n\r\n{".to_vec()),
-            true,
-            "its answer breaks off",
-        ),
-    ] {
+fn raw(answer: &str) -> Reply {
+    Reply::Raw(answer.as_bytes().to_vec())
+}
+
+async fn assert_told(transient: bool, cases: &[(Reply, &str)]) {
+    for (reply, expected) in cases {
         let error = refusal(reply.clone()).await;
         assert!(error.to_string().contains(expected), "{reply:?}: {error}");
         assert_eq!(error.is_transient(), transient, "{error}");
     }
+}
+
+#[tokio::test]
+async fn what_passes_by_itself_is_told() {
+    let slowly = Reply::problem(429, 42900, "slowly");
+    let broken = Reply::problem(500, 50001, "store");
+    let cases = [
+        (slowly, "cannot answer now: 429 Too Many Requests: slowly"),
+        (broken, "cannot answer now: 500 Internal Server Error: store"),
+        (Reply::html(502), "cannot answer now: 502 Bad Gateway"),
+        (raw(""), "does not answer: the connection ended"),
+        (
+            raw("HTTP/1.1 200 x\r\ncontent-length: 99\r\n\r\n{"),
+            "its answer breaks off",
+        ),
+    ];
+    assert_told(true, &cases).await;
+}
+
+#[tokio::test]
+async fn what_somebody_has_to_mend_is_told_apart() {
+    let denied = Reply::problem(401, 40101, "Unauthorized");
+    let nothing = Reply::problem(404, 40403, "Schema 7 not found");
+    let broken = Reply::problem(409, 409, "reader lacks a default");
+    let invalid = Reply::problem(422, 42201, "Invalid schema");
+    let cases = [
+        (denied, "refuses: 401 Unauthorized: Unauthorized"),
+        (Reply::html(403), "refuses: 403 Forbidden"),
+        (nothing, "has no such thing (40403): Schema 7 not found"),
+        (broken, "incompatible with what is registered: reader lacks a default"),
+        (
+            invalid,
+            "does not take the request: 422 Unprocessable Entity: Invalid schema",
+        ),
+    ];
+    assert_told(false, &cases).await;
+}
+
+#[tokio::test]
+async fn what_is_no_registry_is_told() {
+    let lost = Reply::problem(404, 404, "HTTP 404 Not Found");
+    let moved = "HTTP/1.1 307 x\r\nlocation: http://there/\r\ncontent-length: 0\r\n\r\n";
+    let cases = [
+        (Reply::html(200), "is not a schema registry: it answers with HTML"),
+        (
+            Reply::html(404),
+            "it answers 404 Not Found; is something missing behind",
+        ),
+        (lost, "is something missing behind the address"),
+        (
+            raw("HTTP/1.1 200 x\r\ncontent-length: 0\r\n\r\n"),
+            "its answer is empty",
+        ),
+        (
+            raw("HTTP/1.1 200 x\r\ncontent-length: 2\r\n\r\n{}"),
+            "missing field `schema`",
+        ),
+        (raw(moved), "it sends us on to http://there/; give that address"),
+        (raw("SSH-2.0-OpenSSH_9.2\r\n"), "it does not speak HTTP"),
+    ];
+    assert_told(false, &cases).await;
 }
 
 #[tokio::test]

@@ -45,9 +45,12 @@ async fn registering_again_changes_nothing() {
 #[tokio::test]
 async fn what_is_done_before_a_refusal_is_told() {
     let book = Book::default();
-    let stub = Stub::start(move |asked| match asked.line.contains("PaymentFailed/versions") {
-        true => Reply::problem(409, 409, "no default for reason"),
-        false => book.answer(asked),
+    let stub = Stub::start(move |asked| {
+        if asked.line.contains("PaymentFailed/versions") {
+            Reply::problem(409, 409, "no default for reason")
+        } else {
+            book.answer(asked)
+        }
     });
     let mut told = 0;
     let refused = publish(&client(&stub.url()), false, |_| told += 1).await;
@@ -60,9 +63,12 @@ async fn what_is_done_before_a_refusal_is_told() {
 
 #[tokio::test]
 async fn a_dry_run_asks_whether_it_would_be_taken() {
-    let stub = Stub::start(|asked| match asked.line.starts_with("POST /compatibility") {
-        true => Reply::Json(200, json!({"is_compatible": false, "messages": ["meta is missing"]})),
-        false => Reply::problem(404, 40403, "Schema not found"),
+    let stub = Stub::start(|asked| {
+        if asked.line.starts_with("POST /compatibility") {
+            Reply::Json(200, json!({"is_compatible": false, "messages": ["meta is missing"]}))
+        } else {
+            Reply::problem(404, 40403, "Schema not found")
+        }
     });
     let refused = publish(&client(&stub.url()), true, |_| ())
         .await

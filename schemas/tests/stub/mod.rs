@@ -233,10 +233,7 @@ impl Book {
             ("GET", ["subjects", subject, "versions", version]) => self.version(subject, version),
             ("POST", ["subjects", subject]) => self.look_up(subject, &sent(asked)),
             ("POST", ["subjects", subject, "versions"]) => self.register(subject, &sent(asked)),
-            ("POST", ["compatibility", "subjects", subject, "versions", _]) => match self.of(subject).is_empty() {
-                true => Reply::problem(404, 40401, "Subject not found."),
-                false => Reply::Json(200, json!({"is_compatible": true})),
-            },
+            ("POST", ["compatibility", "subjects", subject, "versions", _]) => self.compatible(subject),
             _ => Reply::problem(404, 404, "HTTP 404 Not Found"),
         }
     }
@@ -259,9 +256,18 @@ impl Book {
 
     fn versions(&self, subject: &str) -> Reply {
         let versions: Vec<_> = self.of(subject).iter().map(|entry| entry.version).collect();
-        match versions.is_empty() {
-            true => Reply::problem(404, 40401, "Subject not found."),
-            false => Reply::Json(200, json!(versions)),
+        if versions.is_empty() {
+            Reply::problem(404, 40401, "Subject not found.")
+        } else {
+            Reply::Json(200, json!(versions))
+        }
+    }
+
+    fn compatible(&self, subject: &str) -> Reply {
+        if self.of(subject).is_empty() {
+            Reply::problem(404, 40401, "Subject not found.")
+        } else {
+            Reply::Json(200, json!({"is_compatible": true}))
         }
     }
 

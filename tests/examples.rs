@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use support::postgres::Database;
 use support::process::{Daemon, orderflow, output_of, shown, stdout_of};
 use support::system::System;
 use support::unique;
@@ -23,6 +24,8 @@ const HERE: &[(&str, &str)] = &[
     ("old:9092", "$ORDERFLOW_BROKERS"),
     ("/var/lib/orderflow", "./orderflow-data"),
     (" /usr/", " ./usr/"),
+    ("postgres://orderflow@db/shop", "$SHOP"),
+    ("postgres://owner@db/shop", "$SHOP"),
     // One broker, and ports that are free.
     ("--replication 3", "--replication 1"),
     ("0.0.0.0:8081", "127.0.0.1:0"),
@@ -62,13 +65,14 @@ fn every_example_of_every_help_is_understood() {
 }
 
 #[test]
-#[ignore = "needs Kafka's jars; run by ./tests/run"]
+#[ignore = "needs Kafka's jars and PostgreSQL; run by ./tests/run"]
 fn every_example_of_every_help_does_what_it_says() {
     let place = Place::make();
     let examples = examples();
-    let (daemons, others): (Vec<_>, Vec<_>) = examples
+    // What needs the databases for itself comes last.
+    let (alone, others): (Vec<_>, Vec<_>) = examples
         .iter()
-        .partition(|example| example.starts_with("orderflow run "));
+        .partition(|example| example.starts_with("orderflow run ") || example.starts_with("orderflow db migrate"));
     let mut replaced = BTreeSet::new();
     {
         let _services = (place.system.run("inventory"), place.system.run("payment"));
@@ -76,7 +80,7 @@ fn every_example_of_every_help_does_what_it_says() {
             place.run(example, &mut replaced);
         }
     }
-    for example in daemons {
+    for example in alone {
         place.run(example, &mut replaced);
     }
     let idle: Vec<_> = HERE.iter().filter(|(named, _)| !replaced.contains(named)).collect();
@@ -147,9 +151,10 @@ impl Endless {
     }
 }
 
-/// A broker with the declared topics, and a folder with the files that examples name.
+/// A broker with the declared topics, a folder with the files that examples name, and a database on a server.
 struct Place {
     system: System,
+    shop: Database,
 }
 
 impl Place {
@@ -163,7 +168,8 @@ impl Place {
             fs::write(folder.join(name), catalogue).expect("a catalogue");
         }
         stdout_of(Command::new("gzip").arg("delivery.csv").current_dir(folder));
-        Self { system }
+        let shop = Database::make();
+        Self { system, shop }
     }
 
     /// Runs one example as a user would, and asserts that it does well.
@@ -210,7 +216,7 @@ impl Place {
         // A process that gets signals must be the program, not a shell around it.
         let exec = if Endless::of(example).is_some() { "exec " } else { "" };
         let mut command = self.system.shell(&format!("set -euo pipefail\n{MAN}\n{exec}{script}"));
-        command.env("HOME", self.system.folder());
+        command.env("HOME", self.system.folder()).env("SHOP", self.shop.url());
         if example.contains("topics plan") || example.contains("topics apply") {
             // On a cluster that has none of them yet.
             command.env("ORDERFLOW_TOPICS_PREFIX", format!("{}.", unique("example")));

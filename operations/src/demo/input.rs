@@ -23,6 +23,9 @@ const DECLINED: u64 = 40;
 const FLAKY: u64 = 90;
 const SENT_AGAIN: u64 = 50;
 
+/// Records that nobody can read.
+pub(super) const NONSENSE: usize = 6;
+
 /// How long the broker has to acknowledge what nobody can read.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -119,7 +122,7 @@ fn nonsense(connection: &Connection, topic: &str) -> Result<(), DemoError> {
     let mut order = Vec::new();
     encode(&received(ProductId("stray".to_owned()), 1), &mut order);
     let cut = order[..order.len() / 2].to_vec();
-    let values: [(&str, Vec<u8>); 6] = [
+    let values: [(&str, Vec<u8>); NONSENSE] = [
         ("empty", Vec::new()),
         ("json", br#"{"order_id": 1}"#.to_vec()),
         ("foreign", vec![0, 0, 0, 0, 7, 1, 2, 3]),

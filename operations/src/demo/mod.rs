@@ -10,6 +10,8 @@ mod input;
 mod summary;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use orderflow_consumers::{inventory, payment};
@@ -130,8 +132,14 @@ impl Scene<'_> {
         let connection = self.broker.connection();
         input::stock(&connection, self.names, self.options.orders, self.stop)?;
         let (names, orders, stop) = (self.names.clone(), self.options.orders, self.stop.clone());
-        let placing = std::thread::spawn(move || input::orders(&connection, &names, orders, &stop));
-        let killed = self.kill_one(daemons, watch)?;
+        let placed = Arc::new(AtomicU64::new(0));
+        let at_the_end = Arc::clone(&placed);
+        let placing = std::thread::spawn(move || {
+            let tally = input::orders(&connection, &names, orders, &stop)?;
+            at_the_end.store(tally.sent + input::NONSENSE as u64, Ordering::Relaxed);
+            Ok::<_, DemoError>(tally)
+        });
+        let killed = self.kill_one(daemons, &placed, watch)?;
         watch(Step::Finishing);
         let tally = placing
             .join()
@@ -139,7 +147,14 @@ impl Scene<'_> {
         Ok((tally, killed))
     }
 
-    fn kill_one(self, daemons: &mut [Daemon], watch: &mut dyn FnMut(Step)) -> Result<Killed, DemoError> {
+    /// `placed` becomes the number of records once all of them are in: a daemon that had handled them when it was killed
+    /// has nothing to go on with.
+    fn kill_one(
+        self,
+        daemons: &mut [Daemon],
+        placed: &AtomicU64,
+        watch: &mut dyn FnMut(Step),
+    ) -> Result<Killed, DemoError> {
         let due = self.options.orders * KILLED_AT / 100;
         self.until(daemons, "the orders to be half way", |demo| {
             let handled = daemon::handled(&demo.options.data_dir, KILLED);
@@ -152,14 +167,16 @@ impl Scene<'_> {
         })?;
         let daemon = daemons.iter_mut().find(|daemon| daemon.service() == KILLED);
         let daemon = daemon.ok_or(DemoError::Defect("the daemon to be killed was never started"))?;
-        let handled_before = daemon::handled(&self.options.data_dir, KILLED);
         daemon.kill()?;
+        let handled_before = daemon::handled(&self.options.data_dir, KILLED);
         watch(Step::Killed(KILLED));
         *daemon = Daemon::start(KILLED, self.options, self.broker)?;
         watch(Step::Restarted(KILLED));
         let died = Instant::now();
         self.until(daemons, "the killed daemon to go on", |demo| {
-            Ok(daemon::handled(&demo.options.data_dir, KILLED) > handled_before)
+            let placed = placed.load(Ordering::Relaxed);
+            let nothing_left = placed > 0 && handled_before >= placed;
+            Ok(nothing_left || daemon::handled(&demo.options.data_dir, KILLED) > handled_before)
         })?;
         Ok(Killed {
             service: KILLED,

@@ -15,6 +15,7 @@ use std::time::Duration;
 use support::postgres::Database;
 use support::process::{Daemon, orderflow, output_of, shown, stdout_of};
 use support::system::System;
+use support::tools::registry;
 use support::unique;
 
 /// What examples name, and what a test has in its place.
@@ -24,6 +25,12 @@ const HERE: &[(&str, &str)] = &[
     ("old:9092", "$ORDERFLOW_BROKERS"),
     ("/var/lib/orderflow", "./orderflow-data"),
     (" /usr/", " ./usr/"),
+    ("http://localhost:8081", "$REGISTRY"),
+    ("https://registry.example/apis/ccompat/v7", "$REGISTRY"),
+    (
+        "schemas register --json",
+        "schemas register --json --registry $REGISTRY",
+    ),
     ("postgres://orderflow@db/shop", "$SHOP"),
     ("postgres://owner@db/shop", "$SHOP"),
     // One broker, and ports that are free.
@@ -65,7 +72,7 @@ fn every_example_of_every_help_is_understood() {
 }
 
 #[test]
-#[ignore = "needs Kafka's jars and PostgreSQL; run by ./tests/run"]
+#[ignore = "needs Kafka's jars, PostgreSQL and a registry; run by ./tests/run"]
 fn every_example_of_every_help_does_what_it_says() {
     let place = Place::make();
     let examples = examples();
@@ -151,7 +158,8 @@ impl Endless {
     }
 }
 
-/// A broker with the declared topics, a folder with the files that examples name, and a database on a server.
+/// A broker with the declared topics, a folder with the files that examples name, a database on a server, and
+/// a registry.
 struct Place {
     system: System,
     shop: Database,
@@ -216,7 +224,10 @@ impl Place {
         // A process that gets signals must be the program, not a shell around it.
         let exec = if Endless::of(example).is_some() { "exec " } else { "" };
         let mut command = self.system.shell(&format!("set -euo pipefail\n{MAN}\n{exec}{script}"));
-        command.env("HOME", self.system.folder()).env("SHOP", self.shop.url());
+        command
+            .env("HOME", self.system.folder())
+            .env("SHOP", self.shop.url())
+            .env("REGISTRY", registry());
         if example.contains("topics plan") || example.contains("topics apply") {
             // On a cluster that has none of them yet.
             command.env("ORDERFLOW_TOPICS_PREFIX", format!("{}.", unique("example")));

@@ -204,8 +204,8 @@ slugs! {
      one a group of its own."
 
     FencedMember "fenced-member" Halted "Another process took this one's place in the group"
-    "It has the same member identity, so it runs on a copy of this database. Only one of the two databases is right: find \
-     out which, and stop the other process."
+    "It has the same member identity. With SQLite it runs on a copy of this database: only one of the two is right; find out \
+     which, and stop the other process. With PostgreSQL two daemons have one runtime.instance_id: give each its own."
 
     Decision "decision" Halted "A service made a decision that cannot be kept"
     "What a decision asked to be written contradicts itself, which is an error of the program. Nothing of it was kept. \

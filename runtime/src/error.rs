@@ -117,11 +117,13 @@ pub enum Halt {
         /// Lanes there are.
         all: usize,
     },
-    /// Another process started with this database's identity.
-    #[error("another process joined the group as this member ({instance}): a copy of the database is in use")]
+    /// Another process started with this member's identity.
+    #[error("another process joined the group as this member ({instance}): {why}")]
     FencedMember {
         /// The `group.instance.id`.
         instance: String,
+        /// How that comes.
+        why: &'static str,
     },
     /// A decision is wrong in a way that no retry mends.
     #[error("lane {lane}: {why}")]

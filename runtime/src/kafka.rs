@@ -31,6 +31,7 @@ const OURS: &[&str] = &[
     "group.id",
     "group.protocol",
     "group.instance.id",
+    "group.remote.assignor",
     "isolation.level",
     "message.timeout.ms",
     "metadata.broker.list",

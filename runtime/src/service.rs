@@ -147,6 +147,7 @@ impl<H: Handler> Service<H> {
             limits::check(connection, &sources, self.settings.dense).await?;
         }
         let identity = store.prepare(&self.group, &counts).await?;
+        consumer::check_membership(&self.settings, &identity)?;
         let client = consumer::client(connection, &self.settings, (&self.group, &identity))?;
         let relay = Relay::start(
             connection,

@@ -20,8 +20,14 @@ pub struct Settings {
     /// How long a lane may finish its work when its partitions are taken away. Below the session timeout, or the group
     /// gives the lane away meanwhile.
     pub drain: Duration,
-    /// After how long without a heartbeat the group counts this member as dead. Kafka's brokers take 6 s and more.
+    /// After how long without a heartbeat the group counts this member as dead. Kafka's brokers take 6 s and more. Under
+    /// [`GroupProtocol::Consumer`] the broker's own setting counts instead.
     pub session_timeout: Duration,
+    /// How the members of a group agree on who has what.
+    pub group_protocol: GroupProtocol,
+    /// The name of a member that has a fixed place in its group (`group.instance.id`). It never leaves: started again
+    /// within the session timeout it has its lanes back at once, and until then nobody else has them.
+    pub instance_id: Option<String>,
     /// How long `published_seq` may wait for the lane's next unit before it gets one of its own.
     pub idle_flush: Duration,
     /// How often positions are told to the group, for lag tools.
@@ -52,6 +58,15 @@ pub struct Settings {
     pub cluster: Cluster,
 }
 
+/// How the members of a group agree on who has what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GroupProtocol {
+    /// All members let go of everything whenever one comes or goes, for milliseconds.
+    Classic,
+    /// The broker moves what has to move (KIP-848); the session timeout is the broker's, 45 s by default.
+    Consumer,
+}
+
 /// What a broker can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cluster {
@@ -79,6 +94,8 @@ impl Default for Settings {
             in_flight_facts: 1_000,
             drain: Duration::from_secs(3),
             session_timeout: Duration::from_secs(10),
+            group_protocol: GroupProtocol::Classic,
+            instance_id: None,
             idle_flush: Duration::from_millis(100),
             group_offset_interval: Duration::from_millis(500),
             flood_run: 1_000,
@@ -120,6 +137,12 @@ impl Settings {
                 "drain",
                 self.drain < self.session_timeout,
                 "must be shorter than session_timeout",
+            ),
+            (
+                "instance_id",
+                self.instance_id.is_none() || self.group_protocol == GroupProtocol::Classic,
+                "goes with group_protocol=classic only: under the other, Kafka refuses a member that was killed until \
+                 its old session ends",
             ),
             ("flood_percent", self.flood_percent <= 100, "is a percentage"),
             ("flood_window", self.flood_window > 0, "must be at least 1"),
@@ -167,6 +190,17 @@ mod tests {
             ..Settings::default()
         };
         assert_eq!(settings.check().expect_err("refused").setting, "drain");
+    }
+
+    #[test]
+    fn a_fixed_place_is_of_the_classic_protocol() {
+        let mut settings = Settings {
+            instance_id: Some("inventory-1".to_owned()),
+            ..Settings::default()
+        };
+        assert_eq!(settings.check(), Ok(()));
+        settings.group_protocol = GroupProtocol::Consumer;
+        assert_eq!(settings.check().expect_err("refused").setting, "instance_id");
     }
 
     #[test]

@@ -149,6 +149,16 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "after how long without a heartbeat the group counts a daemon as dead",
     ),
     setting(
+        "runtime.group_protocol",
+        FROM_THE_RUNTIME,
+        "classic, or consumer: the broker assigns, and its session timeout counts (PostgreSQL only)",
+    ),
+    setting(
+        "runtime.instance_id",
+        FROM_THE_RUNTIME,
+        "name of a daemon with a fixed place in its group, unlike every other's (PostgreSQL only)",
+    ),
+    setting(
         "runtime.idle_flush",
         FROM_THE_RUNTIME,
         "how long the published position may wait for the next unit of work",

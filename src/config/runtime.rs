@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use orderflow_runtime::settings::{Cluster, Settings, StartAt};
+use orderflow_runtime::settings::{Cluster, GroupProtocol, Settings, StartAt};
 
 use super::resolved::parse;
 use super::said::Said;
@@ -22,6 +22,8 @@ pub(super) fn settings(said: &Said) -> Result<Settings, Failure> {
         in_flight_facts: read.count("runtime.in_flight_facts")?,
         drain: read.duration("runtime.drain")?,
         session_timeout: read.duration("runtime.session_timeout")?,
+        group_protocol: parse(said, "runtime.group_protocol", group_protocol)?,
+        instance_id: parse(said, "runtime.instance_id", instance_id)?,
         idle_flush: read.duration("runtime.idle_flush")?,
         group_offset_interval: read.duration("runtime.group_offset_interval")?,
         flood_run: read.count("runtime.flood_run")?,
@@ -53,6 +55,8 @@ pub(super) fn defaults() -> impl Iterator<Item = (String, String)> {
         ("in_flight_facts", of.in_flight_facts.to_string()),
         ("drain", units::written_duration(of.drain)),
         ("session_timeout", units::written_duration(of.session_timeout)),
+        ("group_protocol", "classic".to_owned()),
+        ("instance_id", of.instance_id.unwrap_or_default()),
         ("idle_flush", units::written_duration(of.idle_flush)),
         (
             "group_offset_interval",
@@ -111,6 +115,27 @@ fn start(text: &str) -> Result<StartAt, String> {
         "earliest" => Ok(StartAt::Earliest),
         "latest" => Ok(StartAt::Latest),
         _ => Err(format!("{text:?} is neither earliest nor latest")),
+    }
+}
+
+fn group_protocol(text: &str) -> Result<GroupProtocol, String> {
+    match text {
+        "classic" => Ok(GroupProtocol::Classic),
+        "consumer" => Ok(GroupProtocol::Consumer),
+        _ => Err(format!("{text:?} is neither classic nor consumer")),
+    }
+}
+
+/// Kafka keeps it with the group: what goes into the name of a topic is safe in its tools as well.
+fn instance_id(text: &str) -> Result<Option<String>, String> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    match text {
+        "" => Ok(None),
+        "." | ".." => Err(format!("{text:?} is not a name")),
+        _ if text.len() <= 249 && text.chars().all(fits) => Ok(Some(text.to_owned())),
+        _ => Err(format!(
+            "{text:?} is not a name of at most 249 letters, digits, dots, hyphens and underscores"
+        )),
     }
 }
 

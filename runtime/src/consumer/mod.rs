@@ -27,7 +27,7 @@ use crate::record::NextOffset;
 use crate::shared::{Again, Notice, Shared};
 use crate::store::{Identity, Lane, Store};
 
-pub(crate) use self::client::client;
+pub(crate) use self::client::{check_membership, client};
 pub(crate) use self::context::Context;
 use self::context::Rebalance;
 use self::detach::detach;
@@ -275,8 +275,14 @@ impl<H: Handler, S: Store> Edge<H, S> {
 
     fn fatal(&self, code: RDKafkaErrorCode) -> ServiceError {
         if code == RDKafkaErrorCode::FencedInstanceId {
+            let instance = client::instance(&self.with.shared.settings, &self.with.identity);
             return Halt::FencedMember {
-                instance: self.with.identity.instance.clone(),
+                instance: instance.unwrap_or_default().to_owned(),
+                why: if self.with.identity.exclusive {
+                    "a copy of the database is in use"
+                } else {
+                    "two daemons have the same runtime.instance_id"
+                },
             }
             .into();
         }

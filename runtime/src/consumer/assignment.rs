@@ -28,7 +28,10 @@ const CLAIM_RETRY: Duration = Duration::from_millis(200);
 impl<H: Handler, S: Store> Edge<H, S> {
     /// The group gives these partitions. Whole lanes are claimed and consumed; anything less is assigned and paused, for
     /// left out of the list it would hang the group.
-    pub(super) fn assigned(&mut self, partitions: &[(String, i32)]) -> Result<(), ServiceError> {
+    pub(super) fn assigned(&mut self, partitions: &BTreeSet<(String, i32)>) -> Result<(), ServiceError> {
+        if self.in_parts() {
+            return self.given(partitions);
+        }
         self.let_go(true);
         self.check_subscription(partitions)?;
         let lanes = self.whole_lanes(partitions)?;
@@ -39,11 +42,16 @@ impl<H: Handler, S: Store> Edge<H, S> {
             lanes
         };
         let claims = self.claim(&consumed)?;
+        self.paused = false;
+        self.positions.clear();
         self.take_up(partitions, &claims)
     }
 
-    /// The group takes everything.
-    pub(super) fn revoked(&mut self) -> Result<(), ServiceError> {
+    /// The group takes these partitions, which are all there are unless it takes in parts.
+    pub(super) fn revoked(&mut self, partitions: &BTreeSet<(String, i32)>) -> Result<(), ServiceError> {
+        if self.in_parts() {
+            return self.taken(partitions);
+        }
         crash_point!("revoke.before");
         let lost = self.consumer.assignment_lost();
         self.let_go(lost);
@@ -59,29 +67,27 @@ impl<H: Handler, S: Store> Edge<H, S> {
 
     /// The same partitions once more: claimed anew, from where the database stands.
     pub(super) fn assign_again(&mut self) -> Result<(), ServiceError> {
-        let current = self
-            .consumer
-            .assignment()
-            .map_err(|error| client("the assignment", &error))?;
-        let partitions: Vec<_> = current
-            .elements()
-            .iter()
-            .map(|e| (e.topic().to_owned(), e.partition()))
-            .collect();
+        let partitions = self.held()?;
         self.let_go(false);
         self.forget_notices()?;
-        self.consumer
-            .unassign()
+        self.lanes.clear();
+        self.take_out(&partitions)
             .map_err(|error| client("assigning again", &error))?;
         self.assigned(&partitions)
     }
 
-    /// Ends the lanes: after a drain, or at once when they are another's already.
+    /// Ends all lanes.
     pub(super) fn let_go(&mut self, lost: bool) {
-        if self.lanes.is_empty() {
+        let all = self.lanes.keys().copied().collect();
+        self.let_go_of(&all, lost);
+    }
+
+    /// Ends lanes: after a drain, or at once when they are another's already.
+    pub(super) fn let_go_of(&mut self, lanes: &BTreeSet<Number>, lost: bool) {
+        let numbers: Vec<_> = self.lanes.keys().copied().filter(|lane| lanes.contains(lane)).collect();
+        if numbers.is_empty() {
             return;
         }
-        let numbers: Vec<_> = self.lanes.keys().copied().collect();
         self.with.shared.observer.revoked(&numbers, lost);
         let until = Instant::now()
             + if lost {
@@ -89,22 +95,27 @@ impl<H: Handler, S: Store> Edge<H, S> {
             } else {
                 self.with.shared.settings.drain
             };
-        for hold in self.lanes.values() {
+        let mut ending: Vec<_> = self
+            .lanes
+            .values_mut()
+            .filter(|hold| lanes.contains(&hold.lane))
+            .collect();
+        for hold in &ending {
             hold.drain.send_replace(true);
         }
-        for hold in self.lanes.values_mut() {
+        for hold in &mut ending {
             let left = until.saturating_duration_since(Instant::now());
             self.with.runtime.block_on(hold.finish(left));
             hold.forget(&self.with.shared.buffered);
         }
         if lost {
-            self.lanes.clear();
+            self.lanes.retain(|lane, _| !lanes.contains(lane));
         }
     }
 
     /// A restarted static member gets the assignment it had, with topics it no longer wants and without new ones; to
     /// subscribe once more mends that.
-    fn check_subscription(&mut self, partitions: &[(String, i32)]) -> Result<(), ServiceError> {
+    fn check_subscription(&mut self, partitions: &BTreeSet<(String, i32)>) -> Result<(), ServiceError> {
         let topology = &self.with.shared.topology;
         let given: BTreeSet<&str> = partitions.iter().map(|(topic, _)| topic.as_str()).collect();
         let wanted: BTreeSet<&str> = topology.sources.iter().map(|source| &*source.topic).collect();
@@ -115,7 +126,7 @@ impl<H: Handler, S: Store> Edge<H, S> {
     }
 
     /// The lanes of which every partition was given.
-    fn whole_lanes(&self, partitions: &[(String, i32)]) -> Result<BTreeSet<Number>, ServiceError> {
+    pub(super) fn whole_lanes(&self, partitions: &BTreeSet<(String, i32)>) -> Result<BTreeSet<Number>, ServiceError> {
         let topology = &self.with.shared.topology;
         let mut held: BTreeMap<Number, usize> = BTreeMap::new();
         for (topic, partition) in partitions {
@@ -152,7 +163,7 @@ impl<H: Handler, S: Store> Edge<H, S> {
     }
 
     /// Claims lanes and says where each of their partitions stands, after looking whether the topics agree.
-    fn claim(&mut self, lanes: &BTreeSet<Number>) -> Result<Vec<(Claim, Vec<NextOffset>)>, ServiceError> {
+    pub(super) fn claim(&mut self, lanes: &BTreeSet<Number>) -> Result<Vec<(Claim, Vec<NextOffset>)>, ServiceError> {
         if lanes.is_empty() {
             return Ok(Vec::new());
         }
@@ -238,9 +249,9 @@ impl<H: Handler, S: Store> Edge<H, S> {
     }
 
     /// Tells librdkafka all offsets in one list, and starts the lanes.
-    fn take_up(
+    pub(super) fn take_up(
         &mut self,
-        partitions: &[(String, i32)],
+        partitions: &BTreeSet<(String, i32)>,
         claims: &[(Claim, Vec<NextOffset>)],
     ) -> Result<(), ServiceError> {
         let topology = &self.with.shared.topology;
@@ -263,14 +274,10 @@ impl<H: Handler, S: Store> Edge<H, S> {
         self.consumer
             .resume(&given)
             .map_err(|error| client("resuming", &error))?;
-        self.paused = false;
-        self.consumer
-            .assign(&given)
-            .map_err(|error| client("assigning", &error))?;
+        self.put_in(&given).map_err(|error| client("assigning", &error))?;
         if idle.count() > 0 {
             self.consumer.pause(&idle).map_err(|error| client("pausing", &error))?;
         }
-        self.positions.clear();
         for (claim, positions) in claims {
             let lane = claim.at.owner.lane;
             self.positions
@@ -368,6 +375,6 @@ impl<H: Handler, S: Store> Edge<H, S> {
     }
 }
 
-fn client(what: &str, error: &KafkaError) -> ServiceError {
+pub(super) fn client(what: &str, error: &KafkaError) -> ServiceError {
     ServiceError::Client(format!("{what}: {error}"))
 }

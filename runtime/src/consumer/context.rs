@@ -1,6 +1,6 @@
 //! What librdkafka calls: every callback only says what happened, the consumer thread's loop decides.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
 use rdkafka::ClientContext;
@@ -14,9 +14,9 @@ use rdkafka::types::RDKafkaRespErr;
 #[derive(Debug)]
 pub(super) enum Rebalance {
     /// These partitions are given.
-    Assign(Vec<(String, i32)>),
-    /// Everything is taken.
-    Revoke,
+    Assign(BTreeSet<(String, i32)>),
+    /// These partitions are taken: all of them, where the group does not give and take in parts.
+    Revoke(BTreeSet<(String, i32)>),
 }
 
 /// Keeps what librdkafka said until the loop asks.
@@ -68,7 +68,7 @@ impl ConsumerContext for Context {
         }
         let rebalance = match error {
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => Rebalance::Assign(named(partitions)),
-            _ => Rebalance::Revoke,
+            _ => Rebalance::Revoke(named(partitions)),
         };
         self.rebalances
             .lock()
@@ -77,7 +77,7 @@ impl ConsumerContext for Context {
     }
 }
 
-fn named(partitions: &TopicPartitionList) -> Vec<(String, i32)> {
+fn named(partitions: &TopicPartitionList) -> BTreeSet<(String, i32)> {
     partitions
         .elements()
         .iter()

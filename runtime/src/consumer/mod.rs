@@ -6,6 +6,7 @@ mod client;
 mod context;
 mod detach;
 mod hold;
+mod incremental;
 mod pressure;
 mod retention;
 
@@ -126,7 +127,7 @@ impl<H: Handler, S: Store> Edge<H, S> {
             while let Some(rebalance) = self.consumer.context().rebalance() {
                 match rebalance {
                     Rebalance::Assign(partitions) => self.assigned(&partitions)?,
-                    Rebalance::Revoke => self.revoked()?,
+                    Rebalance::Revoke(partitions) => self.revoked(&partitions)?,
                 }
             }
             self.look_around()?;
@@ -318,6 +319,7 @@ impl<H: Handler, S: Store> Edge<H, S> {
         } else {
             self.let_go(true);
         }
+        self.answer_the_rest();
         self.consumer.context().close();
         let (done, wait) = mpsc::channel::<()>();
         let consumer = self.consumer;

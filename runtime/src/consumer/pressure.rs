@@ -50,12 +50,15 @@ impl<H: Handler, S: Store> Edge<H, S> {
         }
     }
 
+    /// Of the lanes that are consumed: what is not stays paused.
     fn all_partitions(&self, act: fn(&BaseConsumer<Context>, &TopicPartitionList) -> KafkaResult<()>) {
-        let done = self
-            .consumer
-            .assignment()
-            .and_then(|partitions| act(&self.consumer, &partitions));
-        if let Err(error) = done {
+        let mut partitions = TopicPartitionList::new();
+        for lane in self.lanes.keys() {
+            for source in &self.with.shared.topology.sources {
+                partitions.add_partition(&source.topic, *lane);
+            }
+        }
+        if let Err(error) = act(&self.consumer, &partitions) {
             self.with
                 .shared
                 .observer

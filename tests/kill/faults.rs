@@ -12,11 +12,12 @@ use super::proxy::Proxy;
 use super::support::broker::Broker;
 use super::support::cluster::end_offsets;
 use super::support::process::{Daemon, stdout_of};
+use super::support::seed::{Dice, seed};
 use super::support::{wait_for, wait_until};
 use super::visitor::Visitor;
-use super::waves::{Dice, Waves};
+use super::waves;
+use super::waves::Waves;
 use super::world::{LANES, Life, SERVICES, World};
-use super::{seed, waves};
 
 /// A load is put in long before.
 const PUT_IN: Duration = Duration::from_secs(90);

@@ -27,12 +27,11 @@ mod waves;
 mod world;
 
 use std::collections::BTreeSet;
-use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher as _;
 
 use orderflow_runtime::crash::POINTS;
 
 use rounds::die_at_each;
+use support::seed::seed;
 
 /// From the broker to a lane and back.
 const LANES: &[&str] = &[
@@ -116,13 +115,4 @@ fn only_a_binary_built_for_it_can_be_told_to_die() {
     let binary = std::fs::read(env!("CARGO_BIN_EXE_orderflow")).expect("the program");
     let has = |mark: &[u8]| binary.windows(mark.len()).any(|window| window == mark);
     assert_eq!(MARKS.map(has), [cfg!(feature = "crash-points"); 2]);
-}
-
-/// Repeats a run: `ORDERFLOW_TEST_SEED=<what it printed>`.
-fn seed() -> u64 {
-    let said = std::env::var("ORDERFLOW_TEST_SEED").ok();
-    let drawn = || RandomState::new().hash_one(());
-    let seed = said.map_or_else(drawn, |text| text.parse().expect("ORDERFLOW_TEST_SEED is a number"));
-    eprintln!("ORDERFLOW_TEST_SEED={seed}");
-    seed
 }

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use super::support::process::Daemon;
+use super::support::seed::Dice;
 use super::visitor::Visitor;
-use super::waves::{Dice, Sums, Waves};
+use super::waves::{Sums, Waves};
 use super::world::{Life, SERVICES, World};
 
 /// How long a daemon may take to reach its point once there is something to do.

@@ -7,6 +7,7 @@ use orderflow_schemas::{Contract, encode};
 use uuid::Uuid;
 
 use super::support::cluster::{Sent, produce};
+use super::support::seed::Dice;
 
 /// New orders in a wave.
 const ORDERS: usize = 36;
@@ -22,33 +23,6 @@ const SCARCE: &str = "SCARCE";
 
 /// 2010-12-01T08:26:00Z, microseconds.
 const TIME: i64 = 1_291_191_960_000_000;
-
-/// Draws the same numbers from the same seed (`SplitMix64`).
-#[derive(Debug)]
-pub(crate) struct Dice(u64);
-
-impl Dice {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// Evenly from zero to below `bound`.
-    pub(crate) fn below(&mut self, bound: usize) -> usize {
-        let bound = u64::try_from(bound).expect("a small number");
-        usize::try_from(self.next() % bound).expect("below a small number")
-    }
-
-    fn uuid(&mut self) -> Uuid {
-        Uuid::from_u64_pair(self.next(), self.next())
-    }
-}
 
 /// How many of what were sent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -179,7 +153,7 @@ impl Waves {
             9 => (plenty(n), "tok_slow_5"),
             _ => (plenty(self.dice.below(PLENTY)), "tok_ok"),
         };
-        let order_id = self.dice.uuid();
+        let order_id = uuid(&mut self.dice);
         let meta = self.meta(&order_id.to_string());
         let quantity = 1 + i64::from(n.is_multiple_of(3));
         self.sums.orders += 1;
@@ -203,7 +177,7 @@ impl Waves {
             key: key.to_owned(),
             value: value.to_owned(),
         };
-        let stranger = self.dice.uuid().to_string();
+        let stranger = uuid(&mut self.dice).to_string();
         let kinds = [
             broken(&sound.key, b""),
             broken(&sound.key, br#"{"order_id": 1}"#),
@@ -217,7 +191,7 @@ impl Waves {
 
     fn meta(&mut self, correlation_id: &str) -> Meta {
         Meta {
-            event_id: EventId(self.dice.uuid()),
+            event_id: EventId(uuid(&mut self.dice)),
             occurred_at: Timestamp(TIME),
             correlation_id: correlation_id.to_owned(),
             causation_id: None,
@@ -254,4 +228,8 @@ fn put(event: &impl Contract) -> Put {
         key: event.key().into_owned(),
         value,
     }
+}
+
+fn uuid(dice: &mut Dice) -> Uuid {
+    Uuid::from_u64_pair(dice.next(), dice.next())
 }

@@ -29,7 +29,13 @@ impl Broker {
     /// # Panics
     /// When `./tests/run` did not fetch Kafka's jars, or the broker does not answer; its log is shown.
     pub(crate) fn start() -> Self {
-        Self::start_behind(|port| port)
+        Self::start_with(&[])
+    }
+
+    /// The same with properties of the broker's own, each `NAME=VALUE`.
+    pub(crate) fn start_with(properties: &[&str]) -> Self {
+        let properties: Vec<_> = properties.iter().map(|property| (*property).to_owned()).collect();
+        Self::launched((free_port(), free_port()), &properties)
     }
 
     /// The same behind a door: `door` is given the port the broker will listen on, and gives the port of 127.0.0.1 that
@@ -37,7 +43,7 @@ impl Broker {
     pub(crate) fn start_behind(door: impl FnOnce(u16) -> u16) -> Self {
         let (port, controller_port) = (free_port(), free_port());
         let advertised = format!("advertised.listeners=PLAINTEXT://127.0.0.1:{}", door(port));
-        Self::start_with((port, controller_port), &[advertised])
+        Self::launched((port, controller_port), &[advertised])
     }
 
     /// The same with a second listener, on which clients say who they are by SASL PLAIN. Gives its address too.
@@ -53,11 +59,11 @@ impl Broker {
             "sasl.enabled.mechanisms=PLAIN".to_owned(),
             format!("listener.name.guarded.plain.sasl.jaas.config={module} required user_{user}=\"{password}\";"),
         ];
-        let broker = Self::start_with((port, controller_port), &properties);
+        let broker = Self::launched((port, controller_port), &properties);
         (broker, format!("127.0.0.1:{guarded}"))
     }
 
-    fn start_with((port, controller_port): (u16, u16), properties: &[String]) -> Self {
+    fn launched((port, controller_port): (u16, u16), properties: &[String]) -> Self {
         let folder = TempDir::with_prefix("orderflow-broker").expect("a temporary folder");
         let process = launch(folder.path(), (port, controller_port), properties);
         let mut broker = Self {

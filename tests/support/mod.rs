@@ -5,15 +5,18 @@
 
 #![allow(
     dead_code,
-    reason = "each test file is a program of its own and uses its part of this"
+    clippy::print_stderr,
+    reason = "each test file is a program of its own and uses its part of this; seeds are shown with the test"
 )]
 
 pub(crate) mod broker;
 pub(crate) mod cluster;
 pub(crate) mod disk;
+pub(crate) mod fleet;
 pub(crate) mod postgres;
 pub(crate) mod process;
 pub(crate) mod records;
+pub(crate) mod seed;
 pub(crate) mod system;
 pub(crate) mod tools;
 

@@ -40,8 +40,21 @@ impl Database {
 
     /// A number; `None` while what is asked for is not there.
     pub(crate) fn number(&self, query: &str) -> Option<i64> {
+        self.text(query)?.parse().ok()
+    }
+
+    /// A text; `None` while what is asked for is not there.
+    pub(crate) fn text(&self, query: &str) -> Option<String> {
         let output = command(&self.url(), query).output().expect("psql runs");
-        String::from_utf8_lossy(&output.stdout).trim().parse().ok()
+        let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        Some(text).filter(|text| !text.is_empty())
+    }
+
+    /// A command that runs a statement in the background, as somebody of this name.
+    pub(crate) fn session(&self, name: &str, sql: &str) -> Command {
+        let mut command = command(&self.url(), sql);
+        command.env("PGAPPNAME", name);
+        command
     }
 
     /// Runs a statement.

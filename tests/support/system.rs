@@ -32,7 +32,12 @@ pub(crate) struct System {
 impl System {
     /// Starts a broker and makes the topics with `topics apply`.
     pub(crate) fn start(partitions: u32) -> Self {
-        let system = Self::on(Broker::start());
+        Self::with_topics(Broker::start(), partitions)
+    }
+
+    /// The same on a broker that was started otherwise.
+    pub(crate) fn with_topics(broker: Broker, partitions: u32) -> Self {
+        let system = Self::on(broker);
         stdout_of(
             system
                 .orderflow()

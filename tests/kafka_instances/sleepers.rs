@@ -1,0 +1,89 @@
+//! Members that are stopped for longer than their session and wake at the worst moment: others have their lanes by then.
+
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use super::support::process::Daemon;
+use super::support::wait_until;
+use super::{SOON, fleet};
+
+#[test]
+#[ignore = "needs Kafka's jars and PostgreSQL; run by ./tests/run"]
+fn a_member_that_slept_in_the_middle_of_a_transaction_is_fenced_and_returns() {
+    let fleet = fleet();
+    fleet.stock_up();
+    let payment = fleet.run("payment", "payment");
+    let mut sleeper = fleet.run("inventory", "sleeper");
+    fleet.place(200);
+    fleet.wait_applied(200, SOON);
+    // Somebody holds the row that every order needs: lanes wait for it in the middle of their transactions.
+    let lock = "BEGIN; SELECT 1 FROM inventory.state WHERE entity = 'stock' FOR UPDATE; SELECT pg_sleep(120)";
+    let mut holder = fleet.database.session("holder", lock);
+    let _holder = Daemon::start(&mut holder, &fleet.system.log_file("holder"));
+    let holds = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'holder' AND wait_event = 'PgSleep'";
+    wait_until("the lock", SOON, || fleet.database.number(holds) == Some(1));
+    fleet.place(300);
+    let waiting =
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
+    wait_until("lanes that wait", SOON, || fleet.database.number(waiting) > Some(1));
+
+    sleeper.signal(Signal::STOP);
+    let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'holder'";
+    assert_eq!(fleet.database.number(end), Some(1));
+    let asleep = "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction' \
+                  AND datname = current_database()";
+    wait_until("a transaction that nobody goes on with", SOON, || {
+        fleet.database.number(asleep) > Some(0)
+    });
+    let other = fleet.run("inventory", "other");
+    fleet.wait_applied(500, SOON);
+    woken(&mut sleeper);
+
+    fleet.place(300);
+    fleet.wait_applied(800, SOON);
+    fleet.assert_clean(&[&sleeper, &other, &payment]);
+    fleet.copies_in_order();
+}
+
+#[test]
+#[ignore = "needs Kafka's jars and PostgreSQL; run by ./tests/run"]
+fn a_member_that_slept_with_a_full_queue_changes_no_order() {
+    let fleet = fleet();
+    fleet.stock_up();
+    let payment = fleet.run("payment", "payment");
+    // What it has to publish stays in the producer's queue for a while.
+    let mut sleeper = fleet.run_with("inventory", "sleeper", &[("ORDERFLOW_RUNTIME_LINGER", "5s")]);
+    sleeper.wait_for_log("assigned", SOON);
+    fleet.place(500);
+    let unpublished = "SELECT sum(unpublished)::bigint FROM inventory.v_lanes";
+    wait_until("a full queue", SOON, || fleet.database.number(unpublished) >= Some(300));
+    sleeper.signal(Signal::STOP);
+    let queued = fleet.database.number(unpublished);
+    assert!(queued >= Some(300), "{queued:?} facts in the queue of who sleeps");
+
+    let other = fleet.run("inventory", "other");
+    fleet.place(300);
+    fleet.wait_applied(800, SOON);
+    wait_until("everything published by the other", SOON, || {
+        fleet.database.number(unpublished) == Some(0)
+    });
+    woken(&mut sleeper);
+    fleet.place(300);
+    fleet.wait_applied(1_100, SOON);
+    fleet.assert_clean(&[&sleeper, &other, &payment]);
+    eprintln!(
+        "{queued:?} facts slept; {} were published twice",
+        fleet.copies_in_order()
+    );
+}
+
+/// Wakes a member whose lanes are another's, and waits until it has some again.
+fn woken(sleeper: &mut Daemon) {
+    let before = sleeper.log().matches("assigned").count();
+    sleeper.signal(Signal::CONT);
+    sleeper.wait_for_log("lost=true", Duration::from_secs(30));
+    wait_until("lanes for who woke", SOON, || {
+        sleeper.log().matches("assigned").count() > before
+    });
+}

@@ -13,6 +13,9 @@ use super::{ENDED, MOVED, SESSION_TIMEOUT, SOON, fleet};
 /// How long it blows.
 const BLOWS: Duration = Duration::from_secs(30);
 
+/// Orders placed at once, several times a second where the machine is quick.
+const LOAD: usize = 200;
+
 /// Most members at a time.
 const MOST: usize = 4;
 
@@ -46,8 +49,8 @@ fn storm(fleet: &Fleet) {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while !calm.load(Ordering::Relaxed) {
-                fleet.place(20);
-                placed.fetch_add(20, Ordering::Relaxed);
+                fleet.place(LOAD);
+                placed.fetch_add(LOAD, Ordering::Relaxed);
                 std::thread::sleep(Duration::from_millis(50));
             }
         });

@@ -32,6 +32,7 @@ use orderflow_runtime::crash::POINTS;
 
 use rounds::die_at_each;
 use support::seed::seed;
+use world::World;
 
 /// From the broker to a lane and back.
 const LANES: &[&str] = &[
@@ -86,25 +87,44 @@ fn every_crash_point_is_in_one_of_the_tests() {
 #[test]
 #[ignore = "needs Kafka's jars and the feature crash-points; run by ./tests/run"]
 fn dying_between_the_broker_and_a_lane() {
-    die_at_each(LANES, seed());
+    die_at_each(World::start(), LANES, seed());
 }
 
 #[test]
 #[ignore = "needs Kafka's jars and the feature crash-points; run by ./tests/run"]
 fn dying_within_a_unit_of_work() {
-    die_at_each(UNITS, seed());
+    die_at_each(World::start(), UNITS, seed());
 }
 
 #[test]
 #[ignore = "needs Kafka's jars and the feature crash-points; run by ./tests/run"]
 fn dying_where_something_becomes_durable() {
-    die_at_each(COMMITS, seed());
+    die_at_each(World::start(), COMMITS, seed());
 }
 
 #[test]
 #[ignore = "needs Kafka's jars and the feature crash-points; run by ./tests/run"]
 fn dying_on_the_way_out() {
-    die_at_each(OUTSIDE, seed());
+    die_at_each(World::start(), OUTSIDE, seed());
+}
+
+/// Where PostgreSQL is another thing than SQLite: a claim, a transaction of each lane's own, and its commit.
+const ON_POSTGRES: &[&str] = &[
+    "claim.before",
+    "claim.after",
+    "tx.begin",
+    "tx.compare_and_set",
+    "tx.outbox",
+    "commit.before",
+    "commit.after",
+    "cursor.before",
+    "cursor.after",
+];
+
+#[test]
+#[ignore = "needs Kafka's jars, PostgreSQL and the feature crash-points; run by ./tests/run"]
+fn dying_on_postgres() {
+    die_at_each(World::on_postgres(), ON_POSTGRES, seed());
 }
 
 /// What only a binary with crash points holds.

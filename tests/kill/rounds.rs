@@ -50,9 +50,9 @@ enum Nudge {
 ///
 /// # Panics
 /// When a point is never reached, a daemon does not die there or does not come back, or the audit finds something.
-pub(crate) fn die_at_each(points: &[&'static str], seed: u64) {
+pub(crate) fn die_at_each(world: World, points: &[&'static str], seed: u64) {
     let mut rounds = Rounds {
-        world: World::start(),
+        world,
         waves: Waves::new(seed),
         dice: Dice::new(!seed),
         counted: BTreeMap::new(),

@@ -8,10 +8,12 @@ use std::time::Duration;
 use orderflow_consumers::payment::simulator::ledger;
 use orderflow_operations::audit::{Databases, Options, Report, audit};
 use orderflow_runtime::kafka::Connection;
+use orderflow_runtime::store::postgres::PostgresAddress;
 use orderflow_schemas::TopicNames;
 use tempfile::TempDir;
 
 use super::support::broker::Broker;
+use super::support::postgres::Database;
 use super::support::process::{Daemon, orderflow, stdout_of};
 
 /// The services, each with a group of its own name.
@@ -35,6 +37,8 @@ pub(crate) struct World {
     pub(crate) broker: Broker,
     folder: TempDir,
     brokers: String,
+    /// Where there is one, the services live on it, each in a fixed place of its group.
+    server: Option<Database>,
     lives: Cell<u32>,
 }
 
@@ -59,12 +63,24 @@ impl World {
         Self::on(broker, brokers)
     }
 
+    /// The same with the services on PostgreSQL. Each has a fixed place in its group: who dies has its lanes back at once.
+    pub(crate) fn on_postgres() -> Self {
+        let broker = Broker::start();
+        let brokers = broker.address();
+        Self::made(broker, brokers, Some(Database::make()))
+    }
+
     /// The same on a broker that is reached under another address.
     pub(crate) fn on(broker: Broker, brokers: String) -> Self {
+        Self::made(broker, brokers, None)
+    }
+
+    fn made(broker: Broker, brokers: String, server: Option<Database>) -> Self {
         let world = Self {
             broker,
             folder: TempDir::with_prefix("orderflow-kill").expect("a temporary folder"),
             brokers,
+            server,
             lives: Cell::new(0),
         };
         let partitions = LANES.to_string();
@@ -92,6 +108,11 @@ impl World {
             // Small units, sent at once: more of everything that can be cut in two.
             .env("ORDERFLOW_RUNTIME_BATCH_RECORDS", "5")
             .env("ORDERFLOW_RUNTIME_LINGER", "0ms");
+        if let Some(server) = &self.server {
+            command
+                .env("ORDERFLOW_DATABASE", server.url())
+                .env("ORDERFLOW_RUNTIME_INSTANCE_ID", "the-only-one");
+        }
         command
     }
 
@@ -142,11 +163,14 @@ impl World {
     /// # Panics
     /// When the audit finds something, or they do not get there within a minute.
     pub(crate) fn audit(&self, after: &str) -> Report {
-        let data = self.data();
+        let place = |service: &str| match &self.server {
+            Some(server) => PostgresAddress::parse(&server.url(), service).expect("a URL").into(),
+            None => self.database(service).into(),
+        };
         let databases = Databases {
-            inventory: data.join("inventory.db").into(),
-            payment: data.join("payment.db").into(),
-            ledger: Some(data.join(ledger::FILE_NAME)),
+            inventory: place("inventory"),
+            payment: place("payment"),
+            ledger: Some(self.data().join(ledger::FILE_NAME)),
         };
         let options = Options {
             timeout: CAUGHT_UP,
@@ -175,7 +199,7 @@ impl World {
         }
     }
 
-    /// A service's database.
+    /// A service's file.
     pub(crate) fn database(&self, service: &str) -> PathBuf {
         self.data().join(format!("{service}.db"))
     }

@@ -44,22 +44,51 @@ impl<H: Handler, S: Store> Edge<H, S> {
         self.with.runtime.spawn(sweep(store, retention));
     }
 
-    /// Whether every record from before the horizon lies before this group's position, in every partition. A cluster
-    /// that cannot say moves no horizon.
+    /// Whether every record from before the horizon lies before this group's position, in every partition, whoever has
+    /// it. A cluster that cannot say moves no horizon.
     fn everything_before_is_handled(&self, horizon: i64) -> bool {
-        let Ok(first_kept) = self.offsets_at(horizon) else {
+        let (Ok(first_kept), Ok(positions)) = (self.offsets_at(horizon), self.positions_of_the_group()) else {
             return false;
         };
-        let mut places = first_kept.into_iter();
-        places.all(|(place, first)| self.positions.get(&place).is_some_and(|at| at.get() >= first))
+        all_passed(&first_kept, &positions)
+    }
+
+    /// Where the group stands in every partition: what other members hold is known by what they told the group, which is
+    /// never more than they have handled.
+    fn positions_of_the_group(&self) -> KafkaResult<BTreeMap<(u16, Lane), i64>> {
+        let mut positions: BTreeMap<_, _> = self.positions.iter().map(|(place, at)| (*place, at.get())).collect();
+        let others: Vec<_> = self.places().filter(|place| !positions.contains_key(place)).collect();
+        if others.is_empty() {
+            return Ok(positions);
+        }
+        let mut asked = TopicPartitionList::with_capacity(others.len());
+        for (source, lane) in others {
+            asked.add_partition(&self.with.shared.topology.source(source).topic, lane);
+        }
+        let told = self.consumer.committed_offsets(asked, ANSWER)?;
+        for element in told.elements() {
+            element.error()?;
+            let source = self.with.shared.topology.index_of(element.topic());
+            if let (Some(source), Offset::Offset(at)) = (source, element.offset()) {
+                positions.insert((source, element.partition()), at);
+            }
+        }
+        Ok(positions)
+    }
+
+    /// Every partition the group reads.
+    fn places(&self) -> impl Iterator<Item = (u16, Lane)> {
+        let topology = &self.with.shared.topology;
+        let sources = (0..).zip(&topology.sources).map(|(source, _)| source);
+        sources.flat_map(|source| (0..topology.lanes()).map(move |lane| (source, lane)))
     }
 
     /// The first offset at or after a time, per partition; its end where every record is older.
     fn offsets_at(&self, time: i64) -> KafkaResult<BTreeMap<(u16, Lane), i64>> {
         let mut asked = TopicPartitionList::new();
-        for (source, lane) in self.positions.keys() {
-            let topic = &self.with.shared.topology.source(*source).topic;
-            asked.add_partition_offset(topic, *lane, Offset::Offset(time))?;
+        for (source, lane) in self.places() {
+            let topic = &self.with.shared.topology.source(source).topic;
+            asked.add_partition_offset(topic, lane, Offset::Offset(time))?;
         }
         let answered = self.consumer.offsets_for_times(asked, ANSWER)?;
         let mut offsets = BTreeMap::new();
@@ -82,6 +111,12 @@ impl<H: Handler, S: Store> Edge<H, S> {
             .fetch_watermarks(topic, partition, ANSWER)
             .map(|(_, high)| high)
     }
+}
+
+/// Whether the group has passed these offsets; where nothing is known of its position, it has not.
+fn all_passed(offsets: &BTreeMap<(u16, Lane), i64>, positions: &BTreeMap<(u16, Lane), i64>) -> bool {
+    let passed = |place, offset| positions.get(place).is_some_and(|at| *at >= offset);
+    offsets.iter().all(|(place, offset)| passed(place, *offset))
 }
 
 /// Deletes in pieces until little is left, or until the next look is due.
@@ -108,3 +143,22 @@ async fn sweep<S: Store>(store: S, retention: Retention) {
 
 /// Durable positions of what this member holds.
 pub(super) type Positions = BTreeMap<(u16, Lane), NextOffset>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lane_of_which_nothing_is_known_holds_the_horizon() {
+        let kept = BTreeMap::from([((0, 0), 5), ((0, 1), 5)]);
+        let mut positions = BTreeMap::from([((0, 0), 9)]);
+        assert!(
+            !all_passed(&kept, &positions),
+            "another member has it and has told nothing"
+        );
+        positions.insert((0, 1), 4);
+        assert!(!all_passed(&kept, &positions), "it is behind");
+        positions.insert((0, 1), 5);
+        assert!(all_passed(&kept, &positions));
+    }
+}

@@ -21,7 +21,7 @@ mod storms;
 use std::time::{Duration, Instant};
 
 use support::fleet::Fleet;
-use support::process::Daemon;
+use support::process::{Daemon, output_of, shown};
 use support::system::System;
 use support::{wait_for, wait_until};
 
@@ -124,6 +124,25 @@ fn in_a_fixed_place_a_killed_member_has_its_lanes_back_at_once() {
     assert!(right.log().contains("fenced-member"), "{}", right.log());
     until_all_lanes_move(&fleet);
     fleet.assert_clean(&[&left, &taker, &payment]);
+}
+
+#[test]
+#[ignore = "needs Kafka's jars; run by ./tests/run"]
+fn what_only_postgresql_can_is_refused_on_sqlite() {
+    let system = System::start(1);
+    for (setting, value) in [("INSTANCE_ID", "left"), ("GROUP_PROTOCOL", "consumer")] {
+        let mut command = system.orderflow();
+        command
+            .args(["run", "inventory"])
+            .env(format!("ORDERFLOW_RUNTIME_{setting}"), value);
+        let output = output_of(&mut command);
+        assert_eq!(output.status.code(), Some(2), "{}", shown(&output));
+        let said = shown(&output);
+        assert!(
+            said.contains(&setting.to_lowercase()) && said.contains("PostgreSQL"),
+            "{said}"
+        );
+    }
 }
 
 /// How many lanes a member had when it was last given some.

@@ -12,6 +12,8 @@ use rdkafka::message::{DeliveryResult, OwnedMessage};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
 use rdkafka::{Offset, TopicPartitionList};
 
+use super::wait_for;
+
 /// How long a request to the broker may take before the test gives up.
 const REQUEST: Duration = Duration::from_secs(10);
 
@@ -114,10 +116,15 @@ pub(crate) fn partition_count(brokers: &str, topic: &str) -> Option<i32> {
     i32::try_from(led).ok().filter(|&led| led > 0)
 }
 
+/// The same of a topic that exists: its partitions may be without a leader for a moment when the machine is busy.
+fn partitions_of(brokers: &str, topic: &str) -> i32 {
+    wait_for("the topic's leaders", REQUEST, || partition_count(brokers, topic))
+}
+
 /// The sum over the partitions of `high - low`: how many offsets the topic holds.
 pub(crate) fn record_count(brokers: &str, topic: &str) -> i64 {
     let consumer = consumer(brokers);
-    let partitions = partition_count(brokers, topic).expect("the topic exists");
+    let partitions = partitions_of(brokers, topic);
     let held = |partition| {
         let (low, high) = consumer
             .fetch_watermarks(topic, partition, REQUEST)
@@ -130,7 +137,7 @@ pub(crate) fn record_count(brokers: &str, topic: &str) -> i64 {
 /// The sum of the partitions' high watermarks: how many offsets were ever given in the topic.
 pub(crate) fn end_offsets(brokers: &str, topic: &str) -> i64 {
     let consumer = consumer(brokers);
-    let partitions = partition_count(brokers, topic).expect("the topic exists");
+    let partitions = partitions_of(brokers, topic);
     let high = |partition| {
         consumer
             .fetch_watermarks(topic, partition, REQUEST)
@@ -142,7 +149,7 @@ pub(crate) fn end_offsets(brokers: &str, topic: &str) -> i64 {
 
 /// Every record of a topic up to its high watermarks, partition by partition.
 pub(crate) fn records(brokers: &str, topic: &str) -> Vec<OwnedMessage> {
-    let partitions = partition_count(brokers, topic).expect("the topic exists");
+    let partitions = partitions_of(brokers, topic);
     (0..partitions)
         .flat_map(|partition| records_of(brokers, topic, partition))
         .collect()

@@ -224,6 +224,11 @@ slugs! {
     "Going on could lose or repeat an effect, so the service stopped and says why. A restart does not help; a person \
      decides."
 
+    Unhealthy "unhealthy" Unhealthy "A daemon does not get on with its work"
+    "A lane has had records to handle for longer than --still and has handled none, no broker has answered for as long, or \
+     the daemon wrote nothing for longer than --stale. Its log says what it waits for. A restart helps a process that \
+     hangs, and not one that waits for a database or a broker."
+
     AuditViolated "audit-violated" Violated "An invariant does not hold"
     "The audit compared the topics with the databases and found something lost, repeated or changed. Each violation is \
      printed with topic, partition, offset and event id. Keep the databases and the topics as they are."

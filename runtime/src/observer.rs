@@ -1,5 +1,6 @@
 //! The one hook for logs, counters, metrics and traces.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -48,6 +49,10 @@ pub trait Observer: Send + Sync + 'static {
 
     /// Something is not as it should be and is being tried again.
     fn trouble(&self, _what: &str) {}
+
+    /// Every second: the lanes this member holds, each with whether records wait for it, here or at the brokers; and
+    /// whether there is a connection to any broker. Said by the consumer's thread, whose silence is a sign as well.
+    fn standing(&self, _waiting: &BTreeMap<Lane, bool>, _connected: bool) {}
 
     /// The service has ended.
     fn ended(&self) {}

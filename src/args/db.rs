@@ -58,4 +58,14 @@ pub(crate) enum ServiceName {
     Payment,
 }
 
+impl ServiceName {
+    /// Its consumer group.
+    pub(crate) const fn group(self) -> &'static str {
+        match self {
+            Self::Inventory => orderflow_consumers::inventory::GROUP,
+            Self::Payment => orderflow_consumers::payment::GROUP,
+        }
+    }
+}
+
 const EXITS: &[Exit] = &[Exit::Done, Exit::Usage, Exit::Refused, Exit::Unreachable, Exit::Halted];

@@ -7,6 +7,7 @@ mod db;
 mod demo;
 mod explain;
 mod global;
+mod health;
 mod order;
 mod run;
 mod schemas;
@@ -23,6 +24,7 @@ pub(crate) use db::{DbArgs, DbCommand, ServiceName};
 pub(crate) use demo::DemoArgs;
 pub(crate) use explain::ExplainArgs;
 pub(crate) use global::{Flags, GlobalArgs};
+pub(crate) use health::HealthArgs;
 pub(crate) use order::{EmitArgs, FileFormat, ImportArgs, OrderArgs, OrderCommand, PlaceArgs};
 pub(crate) use run::{RunArgs, RunCommand, ServiceArgs};
 pub(crate) use schemas::{CheckArgs, RegisterArgs, SchemasArgs, SchemasCommand, ServeArgs};
@@ -69,6 +71,7 @@ pub(crate) enum Command {
     Topics(TopicsArgs),
     Schemas(SchemasArgs),
     Audit(AuditArgs),
+    Health(HealthArgs),
     #[command(hide = true)]
     Bench(BenchArgs),
     Db(DbArgs),

@@ -1,6 +1,5 @@
 //! `db status`, `db migrate`.
 
-use orderflow_consumers::{inventory, payment};
 use orderflow_runtime::store::Versions;
 use serde::Serialize;
 
@@ -40,14 +39,11 @@ pub(super) fn migrate(services: &[ServiceName], global: &GlobalArgs, output: Out
 
 /// The services asked for, each once and in one order, or all of them.
 fn named(services: &[ServiceName]) -> impl Iterator<Item = &'static str> {
-    let all = [
-        (ServiceName::Inventory, inventory::GROUP),
-        (ServiceName::Payment, payment::GROUP),
-    ];
     let asked = services.to_vec();
-    all.into_iter()
-        .filter(move |(name, _)| asked.is_empty() || asked.contains(name))
-        .map(|(_, group)| group)
+    [ServiceName::Inventory, ServiceName::Payment]
+        .into_iter()
+        .filter(move |name| asked.is_empty() || asked.contains(name))
+        .map(ServiceName::group)
 }
 
 fn look(settings: &Settings, service: &'static str) -> Result<Looked, Failure> {

@@ -8,6 +8,7 @@ mod db;
 mod demo;
 mod explain;
 mod failures;
+mod health;
 mod import;
 mod order;
 mod run;
@@ -68,6 +69,7 @@ pub(crate) fn run(cli: Cli) -> Outcome {
             SchemasCommand::Serve(args) => schemas::serve(&args, global),
         },
         Command::Audit(args) => audit::run(&args, global, output),
+        Command::Health(args) => health::run(&args, global, output),
         Command::Bench(args) => bench::run(args, global, output),
         Command::Db(args) => match args.command {
             DbCommand::Status(args) => db::status(&args.services, global, output),

@@ -1,10 +1,12 @@
 //! `run`: a service as a daemon.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use orderflow_consumers::inventory::{self, Inventory};
 use orderflow_consumers::payment::simulator::Simulator;
 use orderflow_consumers::payment::{self, Charging, Payment};
+use orderflow_operations::health::Health;
 use orderflow_runtime::effects::{Callers, EffectSettings};
 use orderflow_runtime::store::postgres::PostgresStore;
 use orderflow_runtime::store::sqlite::{SqliteOptions, SqliteStore};
@@ -79,7 +81,7 @@ fn consume<H: Handler>(service: Service<H>, name: &str, settings: Settings) -> O
     match settings.database(name)? {
         Database::Sqlite(path) => {
             let store = SqliteStore::open(&path, &SqliteOptions::default()).map_err(|error| of_sqlite(&error))?;
-            until_asked(service, (settings, store), runtime, &signals)
+            until_asked((service, name), (settings, store), runtime, &signals)
         }
         Database::Postgres(address) => {
             let opening = PostgresStore::open(*address, settings.postgres);
@@ -93,19 +95,20 @@ fn consume<H: Handler>(service: Service<H>, name: &str, settings: Settings) -> O
                 return Ok(signals.exit().unwrap_or(Exit::Terminated));
             };
             let store = opened.map_err(|error| of_postgres(&error))?;
-            until_asked(service, (settings, store), runtime, &signals)
+            until_asked((service, name), (settings, store), runtime, &signals)
         }
     }
 }
 
 /// Consumes until a signal asks for the end, whatever the database is.
 fn until_asked<H: Handler, S: Store>(
-    service: Service<H>,
+    (service, name): (Service<H>, &str),
     (settings, store): (Settings, S),
     runtime: Runtime,
     signals: &Signals,
 ) -> Outcome {
-    let service = service.settings(settings.runtime.clone());
+    let health = Arc::new(started(&settings, name)?);
+    let service = service.settings(settings.runtime.clone()).observer(health);
     let patience = settings.runtime.drain + GRACE;
     let ended = runtime.block_on(async {
         let running = service.run(settings.connection, store, signals.clone().asked());
@@ -116,6 +119,19 @@ fn until_asked<H: Handler, S: Store>(
     });
     runtime.shutdown_background();
     verdict(ended, signals)
+}
+
+/// Writes down from now on how the lanes get on.
+fn started(settings: &Settings, name: &str) -> Result<Health, Failure> {
+    let path = settings.health_file(name);
+    Health::start(&path).map_err(|error| {
+        Failure::new(
+            Slug::OutputFailed,
+            format!("the health file {} cannot be written", path.display()),
+        )
+        .caused_by(&error)
+        .hint("health_file names another")
+    })
 }
 
 async fn overdue(signals: Signals, patience: Duration) {

@@ -45,6 +45,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "true",
         "whether a service brings an older schema up to date when it starts (PostgreSQL)",
     ),
+    setting(
+        "health_file",
+        "{data_dir}/{service}.health",
+        "where a daemon writes how its lanes get on, for `orderflow health`",
+    ),
     setting("color", "auto", "auto, always or never"),
     setting(
         "log.format",

@@ -40,6 +40,7 @@ pub(crate) struct Settings {
     /// How a database on a server is used.
     pub(crate) postgres: PostgresOptions,
     database: database::Place,
+    health_file: String,
 }
 
 impl Settings {
@@ -50,6 +51,7 @@ impl Settings {
     pub(crate) fn resolve(said: &Said) -> Result<Self, Failure> {
         let data_dir = PathBuf::from(&said.value("data_dir")?.text);
         let database = database::Place::read(said.value("database")?, &data_dir)?;
+        let health_file = parse(said, "health_file", some_text)?.replace("{data_dir}", &data_dir.to_string_lossy());
         let color = parse(said, "color", ColorChoice::from_str)?;
         let format = parse(said, "log.format", Format::from_str)?;
         let level = parse(said, "log.level", crate::logging::level)?;
@@ -68,6 +70,7 @@ impl Settings {
                 migrate: parse(said, "database_migrate", truth)?,
             },
             database,
+            health_file,
         })
     }
 
@@ -85,6 +88,11 @@ impl Settings {
             .join(orderflow_consumers::payment::simulator::ledger::FILE_NAME)
     }
 
+    /// The file in which a service writes how its lanes get on.
+    pub(crate) fn health_file(&self, service: &str) -> PathBuf {
+        self.health_file.replace("{service}", service).into()
+    }
+
     /// Whether every service has a database of its own.
     pub(crate) fn database_per_service(&self) -> bool {
         self.database.is_per_service()
@@ -100,6 +108,14 @@ pub(super) fn parse<T>(said: &Said, key: &str, read: impl Fn(&str) -> Result<T, 
 fn amount(text: &str) -> Result<i64, String> {
     let amount = text.parse().ok().filter(|amount| *amount >= 0);
     amount.ok_or_else(|| format!("{text:?} is not a whole number of minor units"))
+}
+
+fn some_text(text: &str) -> Result<String, String> {
+    if text.is_empty() {
+        Err("it names no file".to_owned())
+    } else {
+        Ok(text.to_owned())
+    }
 }
 
 fn connections(text: &str) -> Result<NonZeroUsize, String> {

@@ -4,6 +4,7 @@ use rdkafka::config::ClientConfig;
 use rdkafka::consumer::BaseConsumer;
 
 use super::context::Context;
+use super::standing::FIGURES_EVERY;
 use crate::error::ServiceError;
 use crate::kafka::{self, Connection};
 use crate::settings::{Cluster, FETCH_BYTES, GroupProtocol, InvalidSettings, Settings};
@@ -28,6 +29,7 @@ pub(crate) fn client(
         ("fetch.message.max.bytes", &FETCH_BYTES.to_string()),
         ("fetch.wait.max.ms", "100"),
         ("topic.metadata.refresh.interval.ms", "30000"),
+        ("statistics.interval.ms", &FIGURES_EVERY.as_millis().to_string()),
     ]);
     config
         .set("group.id", group)

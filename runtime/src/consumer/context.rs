@@ -3,12 +3,14 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
-use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::types::RDKafkaRespErr;
+use rdkafka::{ClientContext, Statistics};
+
+use super::standing::Figures;
 
 /// A change of what the group gives this member.
 #[derive(Debug)]
@@ -24,6 +26,7 @@ pub(super) enum Rebalance {
 pub(crate) struct Context {
     rebalances: Mutex<VecDeque<Rebalance>>,
     refusal: Mutex<Option<String>>,
+    figures: Mutex<Figures>,
     closing: std::sync::atomic::AtomicBool,
 }
 
@@ -33,6 +36,11 @@ impl Context {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .pop_front()
+    }
+
+    /// What the client said of itself last.
+    pub(super) fn figures(&self) -> Figures {
+        self.figures.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// From now on nobody asks: what the group takes is let go at once.
@@ -50,6 +58,10 @@ impl crate::service::Refusing for Context {
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
         crate::kafka::log(level, facility, line);
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        *self.figures.lock().unwrap_or_else(PoisonError::into_inner) = Figures::from(&statistics);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {

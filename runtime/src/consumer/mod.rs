@@ -9,8 +9,10 @@ mod hold;
 mod incremental;
 mod pressure;
 mod retention;
+mod standing;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
@@ -69,6 +71,7 @@ pub(crate) struct Edge<H, S> {
     hole: Option<(Halt, u32)>,
     resubscribed: bool,
     told: Instant,
+    observed: Instant,
     retained: Instant,
     positions: retention::Positions,
     full_since: Option<Instant>,
@@ -91,6 +94,7 @@ impl<H: Handler, S: Store> Edge<H, S> {
             hole: None,
             resubscribed: false,
             told: Instant::now(),
+            observed: Instant::now(),
             retained: Instant::now(),
             positions: retention::Positions::new(),
             full_since: None,
@@ -165,7 +169,21 @@ impl<H: Handler, S: Store> Edge<H, S> {
             self.retained = Instant::now();
             self.retain();
         }
+        if self.observed.elapsed() >= standing::TELL_EVERY {
+            self.observed = Instant::now();
+            self.tell_observer();
+        }
         Ok(())
+    }
+
+    fn tell_observer(&self) {
+        let figures = self.consumer.context().figures();
+        let held = self
+            .lanes
+            .values()
+            .map(|hold| (hold.lane, hold.buffered.load(Ordering::Relaxed)));
+        let waiting = standing::standing(held, &figures);
+        self.with.shared.observer.standing(&waiting, figures.connected);
     }
 
     fn hear(&mut self) -> Result<(), ServiceError> {

@@ -35,10 +35,7 @@ pub(super) fn run(args: &HealthArgs, global: &GlobalArgs, output: Output) -> Out
     };
     if let Some((first, others)) = pulse.complaints(age, patience).split_first() {
         let failure = Failure::new(Slug::Unhealthy, format!("{service}: {first}"));
-        return Err(others
-            .iter()
-            .fold(failure, |failure, other| failure.because(other))
-            .into());
+        return Err(others.iter().fold(failure, Failure::because).into());
     }
     tell(service, &pulse, output)
 }

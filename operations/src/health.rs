@@ -11,10 +11,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
-use orderflow_runtime::handler::Reason;
-use orderflow_runtime::observer::{Applied, Logging};
-use orderflow_runtime::store::{Lane, Sequence};
-use orderflow_runtime::{Observer, Origin};
+use orderflow_runtime::Observer;
+use orderflow_runtime::observer::Applied;
+use orderflow_runtime::store::Lane;
 use serde::{Deserialize, Serialize};
 
 /// How often the file is written.
@@ -50,10 +49,9 @@ pub struct Patience {
     pub stale: Duration,
 }
 
-/// An observer that logs, and keeps the file fresh until it is dropped.
+/// An observer that keeps the file fresh until it is dropped.
 #[derive(Debug)]
 pub struct Health {
-    log: Logging,
     state: Arc<State>,
     writer: Option<JoinHandle<()>>,
 }
@@ -94,7 +92,6 @@ impl Health {
             .name("health".to_owned())
             .spawn(move || shared.keep_writing())?;
         Ok(Self {
-            log: Logging::default(),
             state,
             writer: Some(writer),
         })
@@ -112,53 +109,12 @@ impl Drop for Health {
 }
 
 impl Observer for Health {
-    fn assigned(&self, lanes: &[Lane]) {
-        self.log.assigned(lanes);
-    }
-
-    fn revoked(&self, lanes: &[Lane], lost: bool) {
-        self.log.revoked(lanes, lost);
-    }
-
     fn applied(&self, unit: &Applied<'_>) {
         self.state.known().progress(unit.lane, Instant::now());
-        self.log.applied(unit);
-    }
-
-    fn refused(&self, origin: Origin<'_>, reason: Reason, detail: &str) {
-        self.log.refused(origin, reason, detail);
-    }
-
-    fn misplaced(&self, origin: Origin<'_>, expected: i32) {
-        self.log.misplaced(origin, expected);
-    }
-
-    fn fenced(&self, lane: Lane) {
-        self.log.fenced(lane);
-    }
-
-    fn published(&self, lane: Lane, sequence: Sequence) {
-        self.log.published(lane, sequence);
-    }
-
-    fn republishing(&self, why: &str) {
-        self.log.republishing(why);
-    }
-
-    fn called(&self, kind: &str, outcome: &'static str) {
-        self.log.called(kind, outcome);
-    }
-
-    fn trouble(&self, what: &str) {
-        self.log.trouble(what);
     }
 
     fn standing(&self, waiting: &BTreeMap<Lane, bool>, connected: bool) {
         self.state.known().stand(waiting, connected, Instant::now());
-    }
-
-    fn ended(&self) {
-        self.log.ended();
     }
 }
 

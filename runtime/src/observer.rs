@@ -58,6 +58,82 @@ pub trait Observer: Send + Sync + 'static {
     fn ended(&self) {}
 }
 
+/// Both hear everything, the first first.
+///
+/// A method that this forgot would be silent in both, so the lint holds it to the whole trait.
+#[deny(clippy::missing_trait_methods)]
+impl<A: Observer, B: Observer> Observer for (A, B) {
+    fn assigned(&self, lanes: &[Lane]) {
+        self.0.assigned(lanes);
+        self.1.assigned(lanes);
+    }
+
+    fn revoked(&self, lanes: &[Lane], lost: bool) {
+        self.0.revoked(lanes, lost);
+        self.1.revoked(lanes, lost);
+    }
+
+    fn applied(&self, unit: &Applied<'_>) {
+        self.0.applied(unit);
+        self.1.applied(unit);
+    }
+
+    fn refused(&self, origin: Origin<'_>, reason: Reason, detail: &str) {
+        self.0.refused(origin, reason, detail);
+        self.1.refused(origin, reason, detail);
+    }
+
+    fn misplaced(&self, origin: Origin<'_>, expected: i32) {
+        self.0.misplaced(origin, expected);
+        self.1.misplaced(origin, expected);
+    }
+
+    fn fenced(&self, lane: Lane) {
+        self.0.fenced(lane);
+        self.1.fenced(lane);
+    }
+
+    fn published(&self, lane: Lane, sequence: Sequence) {
+        self.0.published(lane, sequence);
+        self.1.published(lane, sequence);
+    }
+
+    fn republishing(&self, why: &str) {
+        self.0.republishing(why);
+        self.1.republishing(why);
+    }
+
+    fn called(&self, kind: &str, outcome: &'static str) {
+        self.0.called(kind, outcome);
+        self.1.called(kind, outcome);
+    }
+
+    fn waiting(&self, lane: Lane, what: Dependency, why: &str) {
+        self.0.waiting(lane, what, why);
+        self.1.waiting(lane, what, why);
+    }
+
+    fn resumed(&self, lane: Lane, what: Dependency, waited: Duration) {
+        self.0.resumed(lane, what, waited);
+        self.1.resumed(lane, what, waited);
+    }
+
+    fn trouble(&self, what: &str) {
+        self.0.trouble(what);
+        self.1.trouble(what);
+    }
+
+    fn standing(&self, waiting: &BTreeMap<Lane, bool>, connected: bool) {
+        self.0.standing(waiting, connected);
+        self.1.standing(waiting, connected);
+    }
+
+    fn ended(&self) {
+        self.0.ended();
+        self.1.ended();
+    }
+}
+
 /// What a durable unit of work did.
 #[derive(Debug, Clone, Copy)]
 pub struct Applied<'a> {

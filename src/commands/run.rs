@@ -8,6 +8,7 @@ use orderflow_consumers::payment::simulator::Simulator;
 use orderflow_consumers::payment::{self, Charging, Payment};
 use orderflow_operations::health::Health;
 use orderflow_runtime::effects::{Callers, EffectSettings};
+use orderflow_runtime::observer::Logging;
 use orderflow_runtime::store::postgres::PostgresStore;
 use orderflow_runtime::store::sqlite::{SqliteOptions, SqliteStore};
 use orderflow_runtime::store::{Database, Store};
@@ -107,8 +108,8 @@ fn until_asked<H: Handler, S: Store>(
     runtime: Runtime,
     signals: &Signals,
 ) -> Outcome {
-    let health = Arc::new(started(&settings, name)?);
-    let service = service.settings(settings.runtime.clone()).observer(health);
+    let observer = Arc::new((Logging::default(), started(&settings, name)?));
+    let service = service.settings(settings.runtime.clone()).observer(observer);
     let patience = settings.runtime.drain + GRACE;
     let ended = runtime.block_on(async {
         let running = service.run(settings.connection, store, signals.clone().asked());

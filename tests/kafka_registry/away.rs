@@ -62,7 +62,7 @@ fn handled(system: &System) -> i64 {
 
 #[test]
 #[ignore = "needs Kafka's jars; run by ./tests/run"]
-fn nightly_daemons_start_without_the_registry_and_wait_for_it_only_where_they_must() {
+fn daemons_start_without_the_registry_and_wait_for_it_only_where_they_must() {
     let book = Book::default();
     let stub = serve(&book, "127.0.0.1:0");
     let address = stub.address.to_string();

@@ -146,10 +146,11 @@ impl State {
         }
     }
 
-    /// Whole or not at all: whoever reads meanwhile finds the one before.
+    /// Whole or not at all: whoever reads meanwhile finds the one before. A second daemon that was given the same file
+    /// is in nobody's way.
     fn write(&self, pulse: &Pulse) -> io::Result<()> {
         let mut fresh = self.path.clone().into_os_string();
-        fresh.push(".new");
+        fresh.push(format!(".{}", std::process::id()));
         fs::write(&fresh, serde_json::to_vec(pulse)?)?;
         fs::rename(fresh, &self.path)
     }

@@ -35,7 +35,7 @@ const USER_TIMEOUT: Duration = Duration::from_secs(10);
 ///   it loses its lanes; a claim waits longer than that for a lock, so it ends by the lock and not by its own limit; a
 ///   statement longer still.
 /// - The statements find rows by their key and nothing else. Their plan must not be made from what a table looked like
-///   while it was empty, nor anew for each batch: generic, nested loops over an index.
+///   while it was empty, nor anew for each batch: generic, nested loops over an index, in whose order rows come.
 const SETTINGS: &[(&str, &str)] = &[
     ("synchronous_commit", "on"),
     ("default_transaction_isolation", "read committed"),
@@ -46,6 +46,7 @@ const SETTINGS: &[(&str, &str)] = &[
     ("enable_seqscan", "off"),
     ("enable_hashjoin", "off"),
     ("enable_mergejoin", "off"),
+    ("enable_sort", "off"),
     ("jit", "off"),
     ("client_min_messages", "warning"),
 ];

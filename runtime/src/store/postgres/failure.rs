@@ -58,6 +58,15 @@ impl Failure {
         }
     }
 
+    /// Whether `table` has a row of that key already.
+    pub(super) fn is_taken(&self, table: &str) -> bool {
+        let Self::Sql(error) = self else {
+            return false;
+        };
+        let said = error.as_db_error();
+        said.is_some_and(|said| *said.code() == SqlState::UNIQUE_VIOLATION && said.table() == Some(table))
+    }
+
     /// Whether the session is of no further use.
     pub(super) fn is_loss(&self) -> bool {
         match self {

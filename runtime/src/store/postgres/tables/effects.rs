@@ -22,13 +22,19 @@ const WRITE: &str = "INSERT INTO effects (id, lane, kind, idempotency_key, subje
     SELECT * FROM unnest($1::uuid[], $2::integer[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::bigint[], \
         $8::bigint[], $9::bigint[], $10::integer[], $11::smallint[], $12::text[])";
 
+/// By the primary key alone, whatever the table looked like when this was planned: `+ 0` keeps the planner from the index
+/// of the lane's open effects, and a place (`ctid`) is found without any.
 const ANSWER: &str = "UPDATE effects AS e SET state = 2, answer = a.answer, answered_at = $4 \
-    FROM unnest($2::uuid[], $3::bytea[]) AS a (id, answer) \
-    WHERE e.id = a.id AND e.lane = $1 AND e.state <> 2 RETURNING e.id";
+    FROM unnest($2::uuid[], $3::bytea[]) AS a (id, answer) CROSS JOIN LATERAL \
+        (SELECT ctid FROM effects WHERE id = a.id AND lane + 0 = $1 AND state + 0 <> 2 OFFSET 0) AS open \
+    WHERE e.ctid = open.ctid RETURNING e.id";
 
+/// As [`ANSWER`].
 const ATTEMPT: &str = "UPDATE effects AS e SET attempts = a.attempts, due = a.due, state = a.state, error = a.error \
-    FROM unnest($2::uuid[], $3::integer[], $4::bigint[], $5::smallint[], $6::text[]) AS a (id, attempts, due, state, error) \
-    WHERE e.id = a.id AND e.lane = $1 AND e.state <> 2";
+    FROM unnest($2::uuid[], $3::integer[], $4::bigint[], $5::smallint[], $6::text[]) \
+        AS a (id, attempts, due, state, error) CROSS JOIN LATERAL \
+        (SELECT ctid FROM effects WHERE id = a.id AND lane + 0 = $1 AND state + 0 <> 2 OFFSET 0) AS open \
+    WHERE e.ctid = open.ctid";
 
 const OPEN: &str = "SELECT id, lane, kind, idempotency_key, subject, request, caused_at, created_at, due, attempts, \
     state, traceparent FROM effects WHERE lane = $1 AND state <> 2 ORDER BY due, id LIMIT $2";

@@ -42,8 +42,8 @@ const BURY: &str = "INSERT INTO inbox AS i (id, hash, event_time, handled_at, st
 const FORGET: &str = "WITH looked AS MATERIALIZED (SELECT id, status = 0 AND event_time < $2 AND handled_at < $2 AS old \
         FROM inbox WHERE id > $1 ORDER BY id LIMIT $3), \
     old AS MATERIALIZED (SELECT id FROM looked WHERE old ORDER BY id LIMIT $4), \
-    gone AS (DELETE FROM inbox AS i USING old WHERE i.id = old.id AND i.status = 0 AND i.event_time < $2 \
-        AND i.handled_at < $2 RETURNING i.id) \
+    gone AS (DELETE FROM inbox WHERE id = ANY (ARRAY(SELECT id FROM old)) AND status = 0 AND event_time < $2 \
+        AND handled_at < $2 RETURNING id) \
     SELECT (SELECT count(*) FROM gone), (SELECT count(*) FROM old), (SELECT count(*) FROM looked), \
         (SELECT id FROM old ORDER BY id DESC LIMIT 1), (SELECT id FROM looked ORDER BY id DESC LIMIT 1)";
 

@@ -23,11 +23,10 @@ pub(in crate::store::postgres) const AFTER: &str = "SELECT sequence, event_id, t
     headers, reason FROM outbox WHERE lane = $1 AND sequence > $2 ORDER BY sequence LIMIT $3";
 
 /// What is published and was written before a time, each lane's oldest first.
-const FORGET: &str = "DELETE FROM outbox AS o USING (SELECT l.lane, old.sequence FROM lanes AS l CROSS JOIN LATERAL \
-        (SELECT sequence, written_at FROM outbox WHERE lane = l.lane AND sequence <= l.published_seq \
+const FORGET: &str = "DELETE FROM outbox WHERE ctid = ANY (ARRAY(SELECT old.ctid FROM lanes AS l CROSS JOIN LATERAL \
+        (SELECT ctid, written_at FROM outbox WHERE lane = l.lane AND sequence <= l.published_seq \
          ORDER BY sequence LIMIT $2) AS old \
-        WHERE old.written_at < $1 LIMIT $2) AS gone \
-    WHERE o.lane = gone.lane AND o.sequence = gone.sequence";
+        WHERE old.written_at < $1 LIMIT $2))";
 
 /// The sequence behind facts that follow from `next` without a gap.
 pub(in crate::store::postgres) fn follow(lane: Lane, next: Sequence, facts: &[OutboxRow]) -> Result<Sequence, Failure> {

@@ -12,17 +12,23 @@ use crate::store::postgres::session::Session;
 
 pub(in crate::store::postgres) const STATEMENTS: &[&str] = &[LOAD, INSERT, UPDATE];
 
-/// Locks in the order of keys: the rows are sorted before they are locked.
-const LOAD: &str = "SELECT key, version, body FROM state WHERE entity = $1 AND key = ANY ($2) \
-    ORDER BY key COLLATE \"C\" FOR UPDATE";
+/// Locks in the order of keys: the rows are asked for one after the other, as they are given.
+const LOAD: &str = "SELECT s.key, s.version, s.body FROM unnest($2::text[]) AS w (key) CROSS JOIN LATERAL \
+    (SELECT key, version, body FROM state WHERE entity = $1 AND key = w.key FOR UPDATE) AS s";
 
 /// In the order given, which is that of locks: an insert waits for another's insert of the same key.
 const INSERT: &str = "INSERT INTO state (entity, key, version, body) \
-    SELECT $1, w.key, 1, w.body FROM unnest($2::text[], $3::text[]) AS w (key, body) ON CONFLICT (entity, key) DO NOTHING";
+    SELECT $1, w.key, 1, w.body FROM unnest($2::text[], $3::text[]) AS w (key, body)";
 
-const UPDATE: &str = "UPDATE state AS s SET version = s.version + 1, body = w.body \
-    FROM unnest($2::text[], $3::bigint[], $4::text[]) AS w (key, version, body) \
-    WHERE s.entity = $1 AND s.key = w.key AND s.version = w.version";
+/// An upsert always goes by the primary key, where a join's way depends on what the table looked like when it was planned.
+/// It counts the rows that were there: they keep the lock they were loaded under in `xmax`, and a row that was not there
+/// has none.
+const UPDATE: &str = "WITH written AS (INSERT INTO state AS s (entity, key, version, body) \
+        SELECT $1, w.key, w.version + 1, w.body \
+        FROM unnest($2::text[], $3::bigint[], $4::text[]) AS w (key, version, body) \
+        ON CONFLICT (entity, key) DO UPDATE SET version = excluded.version, body = excluded.body \
+        WHERE s.version = excluded.version - 1 RETURNING xmax <> 0 AS was_there) \
+    SELECT count(*) FROM written WHERE was_there";
 
 /// One row, as [`EACH`].
 pub(in crate::store::postgres) const ONE: &str = "SELECT key, version, body FROM state WHERE entity = $1 AND key = $2";
@@ -104,8 +110,10 @@ impl<'a> Changed<'a> {
         if keys.is_empty() {
             return Ok(());
         }
-        let written = session.execute(INSERT, &[&self.entity, keys, bodies]).await?;
-        self.all(written, keys.len())
+        match session.execute(INSERT, &[&self.entity, keys, bodies]).await {
+            Err(failure) if failure.is_taken("state") => Err(self.stale()),
+            written => written.map(drop),
+        }
     }
 
     /// Writes the others, each if it is still at the version it was loaded at.
@@ -114,16 +122,17 @@ impl<'a> Changed<'a> {
         if keys.is_empty() {
             return Ok(());
         }
-        let written = session.execute(UPDATE, &[&self.entity, keys, versions, bodies]).await?;
-        self.all(written, keys.len())
+        let row = session.row(UPDATE, &[&self.entity, keys, versions, bodies]).await?;
+        if super::counted(&row, 0)? == keys.len() as u64 {
+            Ok(())
+        } else {
+            Err(self.stale())
+        }
     }
 
-    fn all(&self, written: u64, asked: usize) -> Result<(), Failure> {
-        if written == asked as u64 {
-            return Ok(());
-        }
+    fn stale(&self) -> Failure {
         let entity = self.entity.to_owned();
-        Err(StoreError::Stale { entity }.into())
+        StoreError::Stale { entity }.into()
     }
 }
 

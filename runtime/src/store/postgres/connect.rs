@@ -59,6 +59,12 @@ const READER_SETTINGS: &[(&str, &str)] = &[
     ("client_min_messages", "warning"),
 ];
 
+/// What a session of a tool is set to, whose statements may take as long as they like.
+const CONSOLE_SETTINGS: &[(&str, &str)] = &[
+    ("default_transaction_isolation", "read committed"),
+    ("client_min_messages", "warning"),
+];
+
 /// What a session is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
@@ -66,6 +72,8 @@ pub(super) enum Purpose {
     Serve,
     /// Reading what there is.
     Read,
+    /// A tool's own statements.
+    Tend,
 }
 
 /// Connects to the first host that serves the purpose.
@@ -190,7 +198,7 @@ async fn check_server(client: &Client, location: &str, purpose: Purpose) -> Resu
             "its encoding is {encoding}; create the database with ENCODING 'UTF8'"
         )));
     }
-    if read_only && purpose == Purpose::Serve {
+    if read_only && purpose != Purpose::Read {
         return Err(OpenError::Unavailable(format!(
             "{location} takes no writes: it is a standby or set to read only; give the primary, or all hosts separated by \
              commas"
@@ -205,6 +213,7 @@ async fn set(client: &Client, location: &str, schema: &str, purpose: Purpose) ->
     let settings = match purpose {
         Purpose::Serve => SETTINGS,
         Purpose::Read => READER_SETTINGS,
+        Purpose::Tend => CONSOLE_SETTINGS,
     };
     let set = settings.iter().map(|(name, value)| format!("SET {name} = '{value}';"));
     let path = format!("SET search_path = {}, pg_temp;", quoted(schema));

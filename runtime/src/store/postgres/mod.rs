@@ -5,6 +5,7 @@
 
 mod address;
 mod connect;
+mod console;
 mod failure;
 mod migrate;
 mod open_error;
@@ -23,6 +24,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures_util::future::try_join_all;
 
 pub use self::address::{InvalidAddress, PostgresAddress, masked};
+pub use self::console::PostgresConsole;
 use self::failure::Failure;
 pub use self::open_error::OpenError;
 use self::pool::{Lease, Pool};

@@ -1,5 +1,6 @@
 //! Runs the benchmarks: `cargo run --release --example bench -- BROKERS [quick] [orders=N] [rounds=N] [only=NAME] [on=NAME]
-//! [program=PATH]`; without the program, `orderflow`, no limits are looked at.
+//! [program=PATH]
+//! [kills=N] [database=URL]`; without the program, `orderflow`, no limits are looked at.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -41,6 +42,8 @@ fn options(said: &[String]) -> Result<Options, Failure> {
             ("orders", count) => options.orders = count.parse()?,
             ("rounds", count) => options.rounds = count.parse()?,
             ("on", name) => options.workloads = vec![name.parse()?],
+            ("kills", count) => options.kills = count.parse()?,
+            ("database", url) => options.database = Some(url.to_owned()),
             ("program", path) => options.program = Some(path.into()),
             ("only", name) => options.measures.retain(|measure: &Measure| measure.name() == name),
             _ => return Err(format!("what is {word:?}?").into()),

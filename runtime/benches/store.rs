@@ -1,13 +1,18 @@
 //! Orders per second through a store: one durable unit of work per batch, as inventory would write it.
 //!
-//! Each order is let in, finds three of fifty hot rows, writes a row of its own and one fact of 200 bytes.
+//! Each order is let in, finds three of fifty hot rows, or of 3,375, writes a row of its own and one fact of 200 bytes with
+//! headers of 600.
+//!
+//! On PostgreSQL too where `ORDERFLOW_TEST_POSTGRES` names a database; each run makes a schema there, which is left behind.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use orderflow_runtime::derive_id;
 use orderflow_runtime::record::{Headers, NextOffset};
 use orderflow_runtime::rows::{Entity, RowKey, StoredRow};
+use orderflow_runtime::store::postgres::{PostgresAddress, PostgresOptions, PostgresStore};
 use orderflow_runtime::store::sqlite::{SqliteOptions, SqliteStore};
 use orderflow_runtime::store::{Arrival, Move, OutboxRow, Start, Store, Turn, Unit, Writes};
 use tempfile::TempDir;
@@ -16,19 +21,23 @@ use tokio::runtime::Runtime;
 const TOPIC: &str = "orders";
 const ORDER: Entity<u64> = Entity::new("order", 0);
 const STOCK: Entity<u64> = Entity::new("stock", 1);
-const PRODUCTS: u64 = 50;
+
+/// Products that all lanes share, and how many orders of a batch meet on one of them.
+const HOT: u64 = 50;
+const WIDE: u64 = 3_375;
 const BODY: &[u8] = br#"{"available":1000000,"reserved":2500,"received":1002500,"adjusted":0,"shipped":0}"#;
 
 /// One lane that takes batch after batch.
-struct Lane {
-    store: SqliteStore,
+struct Lane<S> {
+    store: S,
+    products: u64,
     at: Turn,
     orders: u64,
     published: i64,
 }
 
-impl Lane {
-    async fn claim(store: &SqliteStore, number: i32) -> Self {
+impl<S: Store> Lane<S> {
+    async fn claim(store: &S, products: u64, number: i32) -> Self {
         let at = store.claim(&[number]).await.expect("claimed")[0].at;
         let start = Start {
             topic: TOPIC.into(),
@@ -37,6 +46,7 @@ impl Lane {
         store.start_at(at.owner, &[start]).await.expect("started");
         Self {
             store: store.clone(),
+            products,
             at,
             orders: 0,
             published: 0,
@@ -79,8 +89,8 @@ impl Lane {
             .map(|order| RowKey::new(ORDER, format!("{}-{order:012}", self.at.owner.lane)));
         let products = orders
             .iter()
-            .flat_map(|order| (0..3).map(move |line| (order * 7 + line * 13) % PRODUCTS));
-        let shared = products.map(|product| RowKey::new(STOCK, format!("product-{product:03}")));
+            .flat_map(|order| (0..3).map(move |line| (order * 131 + line * 977) % self.products));
+        let shared = products.map(|product| RowKey::new(STOCK, format!("product-{product:04}")));
         let mut keys: Vec<_> = own.chain(shared).collect();
         keys.sort();
         keys.dedup();
@@ -100,7 +110,7 @@ impl Lane {
             event_id: derive_id(sequence, &[arrival.id.as_bytes()]),
             key: Some(arrival.id.to_string().into_bytes()),
             value: Some(vec![1; 200]),
-            headers: Headers::new(),
+            headers: headers(),
             reason: None,
         };
         Writes {
@@ -112,43 +122,76 @@ impl Lane {
     }
 }
 
-fn open(folder: &TempDir) -> SqliteStore {
-    SqliteStore::open(&folder.path().join("bench.db"), &SqliteOptions::default()).expect("opens")
+/// As large as those of a fact.
+fn headers() -> Headers {
+    let mut headers = Headers::new();
+    for number in 0..12 {
+        headers.push(&format!("header-{number:02}"), [b'x'; 38]);
+    }
+    headers
 }
 
-/// One lane alone: what a batch costs.
-fn one_lane(criterion: &mut Criterion) {
+/// So many lanes on one store in which all products are.
+async fn lanes<S: Store>(store: &S, products: u64, count: i32) -> Vec<Lane<S>> {
+    let mut lanes = Vec::new();
+    for number in 0..count {
+        lanes.push(Lane::claim(store, products, number).await);
+    }
+    let shelves = (0..products).map(|product| RowKey::new(STOCK, format!("product-{product:04}")));
+    let shelves: Vec<RowKey> = shelves.collect();
+    let first = &mut lanes[0];
+    let mut unit = store.begin(first.at, 0).await.expect("begun");
+    let rows = unit.load(&shelves).await.expect("loaded");
+    let stocked = Writes {
+        outbox: Vec::new(),
+        ..first.writes(rows, &[], 1)
+    };
+    unit.write(&stocked).await.expect("written");
+    unit.commit().await.expect("durable");
+    first.at.turn += 1;
+    lanes
+}
+
+/// One lane alone, what a batch costs; and twelve at once, what they gain or lose by one another.
+fn measure<S: Store>(criterion: &mut Criterion, name: &str, open: impl AsyncFn() -> S) {
     let runtime = Runtime::new().expect("a runtime");
-    let mut group = criterion.benchmark_group("sqlite, one lane");
-    for batch in [1, 100, 1_000] {
-        let folder = TempDir::new().expect("a folder");
-        let mut lane = runtime.block_on(Lane::claim(&open(&folder), 0));
-        group.throughput(Throughput::Elements(batch));
-        group.bench_function(BenchmarkId::from_parameter(batch), |bencher| {
-            bencher.iter(|| runtime.block_on(lane.take(batch)));
-        });
+    for (count, products) in [(1, WIDE), (12, HOT), (12, WIDE)] {
+        let mut group = criterion.benchmark_group(format!("{name}, {count} lanes, {products} products"));
+        for batch in [1, 100, 500] {
+            let mut made = runtime.block_on(async { lanes(&open().await, products, count).await });
+            group.throughput(Throughput::Elements(batch * made.len() as u64));
+            group.bench_function(BenchmarkId::from_parameter(batch), |bencher| {
+                bencher.iter(|| made = runtime.block_on(all_take(std::mem::take(&mut made), batch)));
+            });
+        }
     }
 }
 
-/// Twelve lanes at once: what they gain by sharing a sync.
-fn twelve_lanes(criterion: &mut Criterion) {
-    let runtime = Runtime::new().expect("a runtime");
-    let mut group = criterion.benchmark_group("sqlite, twelve lanes");
-    for batch in [1, 100, 1_000] {
-        let folder = TempDir::new().expect("a folder");
-        let store = open(&folder);
-        let mut lanes: Vec<Lane> = (0..12)
-            .map(|lane| runtime.block_on(Lane::claim(&store, lane)))
-            .collect();
-        group.throughput(Throughput::Elements(batch * 12));
-        group.bench_function(BenchmarkId::from_parameter(batch), |bencher| {
-            bencher.iter(|| lanes = runtime.block_on(all_take(std::mem::take(&mut lanes), batch)));
-        });
-    }
+fn sqlite(criterion: &mut Criterion) {
+    let folder = TempDir::new().expect("a folder");
+    let next = AtomicU32::new(0);
+    measure(criterion, "sqlite", async || {
+        let file = format!("{}.db", next.fetch_add(1, Ordering::Relaxed));
+        SqliteStore::open(&folder.path().join(file), &SqliteOptions::default()).expect("opens")
+    });
 }
 
-async fn all_take(lanes: Vec<Lane>, batch: u64) -> Vec<Lane> {
-    let take = |mut lane: Lane| async move {
+fn postgres(criterion: &mut Criterion) {
+    let Ok(url) = std::env::var("ORDERFLOW_TEST_POSTGRES") else {
+        return;
+    };
+    let next = AtomicU32::new(0);
+    measure(criterion, "postgres", async || {
+        let schema = format!("bench_{}_{}", std::process::id(), next.fetch_add(1, Ordering::Relaxed));
+        let address = PostgresAddress::parse(&url, &schema).expect("a URL");
+        PostgresStore::open(address, PostgresOptions::default())
+            .await
+            .expect("opens")
+    });
+}
+
+async fn all_take<S: Store>(lanes: Vec<Lane<S>>, batch: u64) -> Vec<Lane<S>> {
+    let take = |mut lane: Lane<S>| async move {
         lane.take(batch).await;
         lane
     };
@@ -166,6 +209,6 @@ criterion_group! {
         .sample_size(20)
         .warm_up_time(Duration::from_millis(500))
         .measurement_time(Duration::from_secs(2));
-    targets = one_lane, twelve_lanes
+    targets = sqlite, postgres
 }
 criterion_main!(benches);

@@ -9,12 +9,14 @@ use crate::help;
 /// Measure the pipeline beside raw rdkafka on your cluster
 ///
 /// Makes topics of its own and removes them at the end; puts databases under --data-dir. Figures are ratios to raw
-/// rdkafka doing the same job, medians of interleaved rounds. A cluster that others work on is no place for it yet.
+/// rdkafka doing the same job, medians of interleaved rounds. What is about PostgreSQL needs --database with its URL,
+/// and the right to make schemas there; they are removed too. A cluster that others work on is no place for it yet.
 #[derive(Debug, Args)]
 #[command(after_long_help = help::sections(&[
     "orderflow bench --quick",
     "orderflow bench --measure catch-up --workload hot --rounds 5",
     "orderflow bench --orders 2000000 --json",
+    "orderflow bench --database postgres://orderflow@localhost/bench --measure postgres --measure recovery",
 ], &[Exit::Done, Exit::Failed, Exit::Usage, Exit::Unreachable, Exit::Interrupted, Exit::Terminated]))]
 pub(crate) struct BenchArgs {
     /// Show in some seconds that everything can be measured; its figures say nothing
@@ -37,6 +39,10 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "N")]
     pub(crate) rounds: Option<u32>,
 
+    /// How often an instance is killed for `recovery`; 30 for a worst case to believe [default: 5]
+    #[arg(long, value_name = "N")]
+    pub(crate) kills: Option<u32>,
+
     /// Fail when a figure misses what it must reach, or a limit is exceeded
     #[arg(long)]
     pub(crate) check: bool,
@@ -51,10 +57,14 @@ pub(crate) struct BenchArgs {
 pub(crate) enum MeasureName {
     /// How fast inventory works off orders that wait
     CatchUp,
+    /// The same on PostgreSQL, by instances, partitions and batches
+    Postgres,
     /// How fast made-up orders are put in
     Producing,
     /// How long after an order its fact can be read
     Latency,
+    /// How long lanes stand still when their process is killed, on PostgreSQL
+    Recovery,
     /// Time to the help, size, memory of an import, time to the end
     Limits,
 }

@@ -22,7 +22,9 @@ pub(super) fn run(args: BenchArgs, global: &GlobalArgs, output: Output) -> Outco
     let check = args.check;
     let settings = prepare(global, &(), Talk::Command)?;
     let signals = Signals::take()?;
-    let options = options(args, settings.data_dir.join("bench"))?;
+    let mut options = options(args, settings.data_dir.join("bench"))?;
+    options.database = settings.server()?;
+    served(&options)?;
     let measured = bench::run(
         &settings.connection,
         &options,
@@ -59,14 +61,31 @@ fn options(args: BenchArgs, folder: std::path::PathBuf) -> Result<Options, Failu
     }
     options.orders = args.orders.unwrap_or(options.orders);
     options.rounds = args.rounds.unwrap_or(options.rounds);
+    options.kills = args.kills.unwrap_or(options.kills);
     Ok(options)
+}
+
+/// Refuses to leave out what was asked for by name.
+fn served(options: &Options) -> Result<(), Failure> {
+    let asked = options.measures.iter().find(|measure| measure.needs_server());
+    let all = options.measures == Measure::ALL;
+    match asked {
+        Some(measure) if options.database.is_none() && !all => {
+            let message = format!("{} is measured on PostgreSQL, and no server is named", measure.name());
+            Err(Failure::new(Slug::ConfigInvalid, message)
+                .hint("orderflow bench --database postgres://USER@HOST/DATABASE"))
+        }
+        _ => Ok(()),
+    }
 }
 
 const fn measure(name: MeasureName) -> Measure {
     match name {
         MeasureName::CatchUp => Measure::CatchUp,
         MeasureName::Producing => Measure::Producing,
+        MeasureName::Postgres => Measure::Postgres,
         MeasureName::Latency => Measure::Latency,
+        MeasureName::Recovery => Measure::Recovery,
         MeasureName::Limits => Measure::Limits,
     }
 }

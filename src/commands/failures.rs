@@ -155,7 +155,7 @@ pub(super) fn of_bench(error: &bench::Error) -> Failure {
     match error {
         bench::Error::Topics(cause) => of_topics(cause),
         bench::Error::Service(cause) => of_service(cause),
-        bench::Error::Open(cause) => of_sqlite(cause),
+        bench::Error::Open(cause) => of_open(cause),
         bench::Error::Store(cause) => of_store(cause),
         _ => Failure::from_error(Slug::BenchFailed, error),
     }

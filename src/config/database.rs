@@ -61,6 +61,17 @@ impl Place {
         }
     }
 
+    /// The URL of a server's database, password and all, where schemas can be told apart by name; `None` for a file.
+    pub(super) fn server(&self) -> Result<Option<String>, Failure> {
+        match &self.kind {
+            Kind::File(_) => Ok(None),
+            Kind::Server(url) if self.is_per_service() => Ok(Some(url.clone())),
+            Kind::Server(_) => Err(self
+                .value
+                .invalid("database", "leave out schema=: schemas are made for what is run")),
+        }
+    }
+
     /// Whether every service has one of its own.
     pub(super) fn is_per_service(&self) -> bool {
         match &self.kind {

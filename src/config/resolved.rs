@@ -93,6 +93,14 @@ impl Settings {
         self.health_file.replace("{service}", service).into()
     }
 
+    /// The URL of the server that holds the databases, password and all; `None` where they are files.
+    ///
+    /// # Errors
+    /// A URL that puts everything into one schema.
+    pub(crate) fn server(&self) -> Result<Option<String>, Failure> {
+        self.database.server()
+    }
+
     /// Whether every service has a database of its own.
     pub(crate) fn database_per_service(&self) -> bool {
         self.database.is_per_service()

@@ -1,23 +1,23 @@
 //! How fast inventory works off orders that wait, and what that costs.
 
-use std::fs;
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use orderflow_runtime::store::sqlite::SqliteReader;
+use orderflow_runtime::kafka::Connection;
+use orderflow_runtime::store::{Database, Reader};
 use orderflow_schemas::Topic;
 
 use super::child::{Child, Job};
-use super::ground::Ground;
-use super::report::{Better, Figure, Limit, Target};
+use super::crew::Crew;
+use super::ground::{Ground, PARTITIONS};
+use super::inventory::Tuning;
+use super::report::{Beside, Better, Figure, Limit, Target};
+use super::store::{Kind, Place, Store};
 use super::watch::{Chase, Watch};
 use super::workload::Workload;
 use super::{Bench, Error, Side, load};
 
 /// How long inventory may take to take in the stock.
 const STOCKED_WITHIN: Duration = Duration::from_mins(1);
-
-const DATABASE: &str = "inventory.db";
 
 impl Bench<'_> {
     pub(super) fn catch_up(&mut self) -> Result<(), Error> {
@@ -30,8 +30,8 @@ impl Bench<'_> {
             "catch-up, {workload}: taking in stock, then {} orders",
             self.options.orders
         ));
-        let ground = Ground::make(self.connection, workload.name())?;
-        let stocked = self.stocked(&ground, workload)?;
+        let ground = Ground::make(self.connection, workload.name(), PARTITIONS)?;
+        let stocked = self.stocked(&ground, workload, Kind::Sqlite)?;
         let orders = self.options.orders;
         load::orders(self.connection, ground.orders(), workload, (orders, self.stop))?;
         let (mut raw, mut ours) = (Vec::new(), Vec::new());
@@ -54,17 +54,18 @@ impl Bench<'_> {
     }
 
     /// A database in which everything is in stock and no order was seen.
-    pub(super) fn stocked(&mut self, ground: &Ground, workload: &Workload) -> Result<Folder, Error> {
-        let folder = Folder::make(&self.options.folder, &format!("{}-stocked", ground.group))?;
+    pub(super) fn stocked(&mut self, ground: &Ground, workload: &Workload, kind: Kind) -> Result<Store, Error> {
+        let store = Store::make(self.options, kind, &format!("{}-stocked", ground.group))?;
+        let (topic, database) = (ground.names.name(Topic::Stock), store.place().database()?);
         let products = load::stock(ground, workload, self.stop)?;
-        let mut child = self.start_inventory(ground, &folder)?;
+        let mut child = self.start_inventory(ground, &store.place(), Tuning::default())?;
         let until = Instant::now() + STOCKED_WITHIN;
-        while applied(&folder.database(), ground.names.name(Topic::Stock)) < products {
+        while applied(&database, topic) < products {
             child.check()?;
             if Instant::now() > until {
                 return Err(Error::Stalled {
                     job: "taking in stock",
-                    found: applied(&folder.database(), ground.names.name(Topic::Stock)),
+                    found: applied(&database, topic),
                     expected: products,
                     waited: STOCKED_WITHIN,
                 });
@@ -72,16 +73,26 @@ impl Bench<'_> {
             std::thread::sleep(Duration::from_millis(20));
         }
         child.end()?;
-        Ok(folder)
+        Ok(store)
     }
 
-    pub(super) fn start_inventory(&self, ground: &Ground, folder: &Folder) -> Result<Child, Error> {
+    pub(super) fn start_inventory(&self, ground: &Ground, place: &Place, tuning: Tuning) -> Result<Child, Error> {
+        self.start_inventory_on(&ground.connection, ground, (place, tuning))
+    }
+
+    pub(super) fn start_inventory_on(
+        &self,
+        connection: &Connection,
+        ground: &Ground,
+        (place, tuning): (&Place, Tuning),
+    ) -> Result<Child, Error> {
         let job = Job::Inventory {
             names: ground.names.clone(),
             group: ground.group.clone(),
-            database: folder.database(),
+            place: place.clone(),
+            tuning,
         };
-        Child::start(self.options, self.connection, job)
+        Child::start(self.options, connection, job)
     }
 
     /// The raw relay as a group that has read nothing yet.
@@ -94,21 +105,20 @@ impl Bench<'_> {
         Child::start(self.options, self.connection, job)
     }
 
-    fn raw_round(&mut self, ground: &Ground, round: u32) -> Result<Chase, Error> {
-        let watch = Watch::new(self.connection, &ground.relayed)?;
-        let mut child = self.start_relay(ground, &format!("relay-{round}"))?;
-        let chase = watch.chase(&mut child, self.options.orders, self.stop)?;
-        child.end()?;
+    pub(super) fn raw_round(&mut self, ground: &Ground, round: u32) -> Result<Chase, Error> {
+        let watch = Watch::new(self.connection, &ground.relayed, ground.partitions)?;
+        let mut relay = Crew::one(self.start_relay(ground, &format!("relay-{round}"))?);
+        let chase = watch.chase(&mut relay, self.options.orders, self.stop)?;
+        relay.end()?;
         Ok(chase)
     }
 
-    fn our_round(&mut self, ground: &Ground, stocked: &Folder) -> Result<Chase, Error> {
-        let folder = Folder::make(&self.options.folder, &format!("{}-round", ground.group))?;
-        fs::copy(stocked.database(), folder.database()).map_err(Error::io("copying the stocked database"))?;
-        let watch = Watch::new(self.connection, ground.inventory())?;
-        let mut child = self.start_inventory(ground, &folder)?;
-        let chase = watch.chase(&mut child, self.options.orders, self.stop)?;
-        child.end()?;
+    fn our_round(&mut self, ground: &Ground, stocked: &Store) -> Result<Chase, Error> {
+        let store = stocked.copy(self.options, &format!("{}-round", ground.group))?;
+        let watch = Watch::new(self.connection, ground.inventory(), ground.partitions)?;
+        let mut inventory = Crew::one(self.start_inventory(ground, &store.place(), Tuning::default())?);
+        let chase = watch.chase(&mut inventory, self.options.orders, self.stop)?;
+        inventory.end()?;
         watch.check_reserved(self.options.orders)?;
         Ok(chase)
     }
@@ -119,7 +129,8 @@ fn figures(workload: &Workload, raw: &[Chase], ours: &[Chase]) -> Vec<Figure> {
         name: format!("{name}, {workload}"),
         unit,
         better,
-        raw: raw.iter().map(of).collect(),
+        beside: Beside::Raw,
+        theirs: raw.iter().map(of).collect(),
         ours: ours.iter().map(of).collect(),
         target,
     };
@@ -145,39 +156,11 @@ fn limit(workload: &Workload, ours: &[Chase]) -> Option<Limit> {
 }
 
 /// Stock movements applied, as far as the database can be read by now.
-fn applied(database: &Path, topic: &str) -> u64 {
-    let progress = SqliteReader::open(database).map(|reader| reader.progress());
+fn applied(database: &Database, topic: &str) -> u64 {
+    let progress = Reader::open(database).map(|reader| reader.progress());
     let Ok(Ok(progress)) = progress else {
         return 0;
     };
-    let of_stock = progress.iter().filter(|row| &*row.topic == topic);
-    of_stock.map(|row| row.counts.applied).sum()
-}
-
-/// A folder with a database in it; dropped, it is removed.
-pub(super) struct Folder(PathBuf);
-
-impl Folder {
-    pub(super) fn make(parent: &Path, name: &str) -> Result<Self, Error> {
-        // Processes work in it under its name, wherever they are.
-        let path = std::path::absolute(parent.join(name)).map_err(Error::io("finding a folder for a database"))?;
-        fs::create_dir_all(&path).map_err(Error::io("making a folder for a database"))?;
-        Ok(Self(path))
-    }
-
-    pub(super) fn path(&self) -> &Path {
-        &self.0
-    }
-
-    pub(super) fn database(&self) -> PathBuf {
-        self.0.join(DATABASE)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir_all(&self.0) {
-            tracing::warn!(folder = %self.0.display(), %error, "a folder of the benchmark is left behind");
-        }
-    }
+    let of_topic = progress.iter().filter(|partition| &*partition.topic == topic);
+    of_topic.map(|partition| partition.counts.applied).sum()
 }

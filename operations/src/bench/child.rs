@@ -4,7 +4,6 @@
 //! harness is gone, the process ends in good order. What it has to say at its end is one line of JSON too.
 
 use std::io::{BufRead, BufReader, Read as _, Write};
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -14,9 +13,11 @@ use orderflow_schemas::TopicNames;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
+use super::inventory::{self, Tuning};
 use super::process::{self, Usage};
+use super::store::Place;
 use super::workload::Workload;
-use super::{Error, Options, inventory, limits, producing, raw};
+use super::{Error, Options, limits, producing, raw};
 
 /// How long a process may take to end after it was asked to.
 const ENDS_WITHIN: Duration = Duration::from_secs(15);
@@ -35,7 +36,8 @@ pub(super) enum Job {
     Inventory {
         names: TopicNames,
         group: String,
-        database: PathBuf,
+        place: Place,
+        tuning: Tuning,
     },
     /// Orders into a topic, with nothing but rdkafka.
     RawProducer(Production),
@@ -142,9 +144,14 @@ impl Child {
         self.said()
     }
 
+    /// Asks it to end, and does not wait.
+    pub(super) fn ask_to_end(&mut self) {
+        drop(self.process.stdin.take());
+    }
+
     /// Asks it to end, and waits until it has.
     pub(super) fn end(mut self) -> Result<Said, Error> {
-        drop(self.process.stdin.take());
+        self.ask_to_end();
         let until = Instant::now() + ENDS_WITHIN;
         while matches!(self.process.try_wait(), Ok(None)) {
             if Instant::now() > until {
@@ -211,9 +218,12 @@ fn work(connection: &Connection, job: &Job, stop: &Stop, ended: oneshot::Receive
         Job::RawRelay { source, target, group } => {
             raw::relay(connection, (source, target), group, stop).map(|()| Said::default())
         }
-        Job::Inventory { names, group, database } => {
-            inventory::run(connection, names, (group, database), ended).map(|()| Said::default())
-        }
+        Job::Inventory {
+            names,
+            group,
+            place,
+            tuning,
+        } => inventory::run(connection, (names, group), (place, *tuning), ended).map(|()| Said::default()),
         Job::RawProducer(production) => raw::produce(connection, production),
         Job::Emit(production) => producing::emit(connection, production, stop),
         Job::Import { topic } => limits::import(connection, topic, stop),

@@ -4,8 +4,8 @@ use std::io;
 use std::time::Duration;
 
 use orderflow_runtime::ServiceError;
-use orderflow_runtime::store::StoreError;
-use orderflow_runtime::store::sqlite::OpenError;
+use orderflow_runtime::store::postgres::{self, InvalidAddress};
+use orderflow_runtime::store::{OpenError, StoreError, sqlite};
 use rdkafka::error::KafkaError;
 use thiserror::Error;
 
@@ -67,6 +67,9 @@ pub enum Error {
     /// The measured service's database could not be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// The URL names no database that can be used.
+    #[error("the database: {0}")]
+    Address(#[from] InvalidAddress),
     /// The measured service's database could not be read.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -81,6 +84,18 @@ pub enum Error {
     /// It was asked to end.
     #[error("asked to stop")]
     Stopped,
+}
+
+impl From<postgres::OpenError> for Error {
+    fn from(error: postgres::OpenError) -> Self {
+        Self::Open(error.into())
+    }
+}
+
+impl From<sqlite::OpenError> for Error {
+    fn from(error: sqlite::OpenError) -> Self {
+        Self::Open(error.into())
+    }
 }
 
 impl Error {

@@ -10,12 +10,14 @@ use rdkafka::client::DefaultClientContext;
 use super::Error;
 use crate::topics::{self, Declaration, Sizing};
 
-/// Partitions of every topic, as the targets say.
+/// Partitions of every topic, where nothing else is said by the targets.
 pub(super) const PARTITIONS: i32 = 12;
 
 /// Topics under a prefix of their own; dropped, they are removed.
 pub(super) struct Ground {
     pub(super) connection: Connection,
+    /// Partitions of every topic.
+    pub(super) partitions: i32,
     pub(super) names: TopicNames,
     /// The group of our inventory.
     pub(super) group: String,
@@ -26,7 +28,7 @@ pub(super) struct Ground {
 
 impl Ground {
     /// Makes the topics.
-    pub(super) fn make(connection: &Connection, what: &str) -> Result<Self, Error> {
+    pub(super) fn make(connection: &Connection, what: &str, partitions: i32) -> Result<Self, Error> {
         let group = format!("orderflow-bench-{:08x}-{what}", fresh());
         let names = TopicNames::with_prefix(&format!("{group}.")).map_err(|error| Error::Child {
             job: "naming topics",
@@ -44,7 +46,7 @@ impl Ground {
             (&*group, names.name(Topic::Stock)),
         ];
         let sizing = Sizing {
-            partitions: Some(PARTITIONS),
+            partitions: Some(partitions),
             ..Sizing::default()
         };
         let declared = Declaration::new(events, readings, sizing);
@@ -52,6 +54,7 @@ impl Ground {
         let plan = topics::plan(connection, &declared)?;
         let ground = Self {
             connection: connection.clone(),
+            partitions,
             group,
             relayed,
             made,

@@ -16,10 +16,12 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::child::Child;
 use super::ground::{Ground, PARTITIONS};
-use super::report::{Better, Figure, Target};
+use super::inventory::Tuning;
+use super::report::{Beside, Better, Figure, Target};
+use super::store::{Kind, Store};
 use super::watch::Watch;
 use super::workload::Workload;
-use super::{Bench, Error, Side, load};
+use super::{Bench, Error, load};
 
 /// Share of the orders, at the beginning, that are sent and not counted: connections, caches, first pages.
 const WARM_UP_TENTHS: usize = 2;
@@ -27,35 +29,53 @@ const WARM_UP_TENTHS: usize = 2;
 /// How long a fact may take to come.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Who is measured: the relay, or inventory on a database that holds its stock.
+type Contender<'a> = Option<&'a (Kind, Store)>;
+
 impl Bench<'_> {
     pub(super) fn latency(&mut self) -> Result<(), Error> {
         let workload = self.made_up();
         self.tell(&format!("latency, {workload}, {} orders/s", self.options.rate));
-        let ground = Ground::make(self.connection, "latency")?;
-        let stocked = self.stocked(&ground, &workload)?;
-        let (mut raw, mut ours) = (Vec::new(), Vec::new());
+        let ground = Ground::make(self.connection, "latency", PARTITIONS)?;
+        let server = self.options.database.is_some().then_some(Kind::Postgres);
+        let kinds = std::iter::once(Kind::Sqlite).chain(server);
+        let stocked = kinds.map(|kind| Ok((kind, self.stocked(&ground, &workload, kind)?)));
+        let stocked = stocked.collect::<Result<Vec<_>, Error>>()?;
+        let mut contenders: Vec<Contender<'_>> = std::iter::once(None).chain(stocked.iter().map(Some)).collect();
+        let mut steadies = vec![Vec::new(); contenders.len()];
         for round in 0..self.options.rounds {
-            for side in Self::order(round) {
-                let (mut child, target) = match side {
-                    Side::Raw => (self.start_relay(&ground, "relay")?, &*ground.relayed),
-                    Side::Ours => (self.start_inventory(&ground, &stocked)?, ground.inventory()),
-                };
-                let steady = self.steady(&ground, target, (&workload, round), &mut child)?;
-                child.end()?;
-                self.tell(&format!(
-                    "  round {}, {side:?}: p50 {:.2} ms, p99 {:.2} ms",
-                    round + 1,
-                    steady.0,
-                    steady.1
-                ));
-                match side {
-                    Side::Raw => raw.push(steady),
-                    Side::Ours => ours.push(steady),
-                }
+            let first = round as usize % contenders.len();
+            for at in (first..contenders.len()).chain(0..first) {
+                steadies[at].push(self.latency_of(&ground, contenders[at], (&workload, round))?);
             }
         }
-        self.figures.extend(figures(&raw, &ours));
+        let raw = steadies.remove(0);
+        contenders.remove(0);
+        for (contender, ours) in contenders.into_iter().flatten().zip(&steadies) {
+            self.figures.extend(figures(contender.0, &raw, ours));
+        }
         Ok(())
+    }
+
+    fn latency_of(
+        &mut self,
+        ground: &Ground,
+        contender: Contender<'_>,
+        (workload, round): (&Workload, u32),
+    ) -> Result<(f64, f64), Error> {
+        let (mut child, target) = match contender {
+            None => (self.start_relay(ground, "relay")?, &*ground.relayed),
+            Some((_, stocked)) => {
+                let child = self.start_inventory(ground, &stocked.place(), Tuning::default())?;
+                (child, ground.inventory())
+            }
+        };
+        let (p50, p99) = self.steady(ground, target, (workload, round), &mut child)?;
+        child.end()?;
+        let name = contender.map_or("raw", |(kind, _)| kind.name());
+        let round = round + 1;
+        self.tell(&format!("  round {round}, {name}: p50 {p50:.2} ms, p99 {p99:.2} ms"));
+        Ok((p50, p99))
     }
 
     /// Percentiles 50 and 99, milliseconds.
@@ -162,7 +182,7 @@ fn stalled(child: &Child, found: usize, expected: usize) -> Error {
 
 /// Reads a topic from its end on, without a group.
 fn reader(connection: &Connection, topic: &str) -> Result<BaseConsumer<DefaultConsumerContext>, Error> {
-    let watch = Watch::new(connection, topic)?;
+    let watch = Watch::new(connection, topic, PARTITIONS)?;
     let reader: BaseConsumer<DefaultConsumerContext> = connection
         .client(&[
             ("group.id", "orderflow-bench-reads"),
@@ -212,18 +232,23 @@ fn percentiles(seen: &HashMap<u32, Instant>, due: impl Fn(u32) -> Instant) -> (f
     (at(50), at(99))
 }
 
-fn figures(raw: &[(f64, f64)], ours: &[(f64, f64)]) -> [Figure; 2] {
-    let figure = |name: &str, must, aim, of: fn(&(f64, f64)) -> f64| Figure {
-        name: name.to_owned(),
+fn figures(kind: Kind, raw: &[(f64, f64)], ours: &[(f64, f64)]) -> [Figure; 2] {
+    let figure = |name: &str, (must, aim), of: fn(&(f64, f64)) -> f64| Figure {
+        name: format!("due to readable, {}, {name}", kind.name()),
         unit: "ms",
         better: Better::Less,
-        raw: raw.iter().map(of).collect(),
+        beside: Beside::Raw,
+        theirs: raw.iter().map(of).collect(),
         ours: ours.iter().map(of).collect(),
         target: Some(Target { must, aim }),
     };
+    let [p50, p99] = match kind {
+        Kind::Sqlite => [(8.0, 3.0), (4.0, 1.5)],
+        Kind::Postgres => [(15.0, 6.0), (6.0, 3.0)],
+    };
     [
-        figure("due to readable, p50", 8.0, 3.0, |steady| steady.0),
-        figure("due to readable, p99", 4.0, 1.5, |steady| steady.1),
+        figure("p50", p50, |steady| steady.0),
+        figure("p99", p99, |steady| steady.1),
     ]
 }
 

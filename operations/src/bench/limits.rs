@@ -11,11 +11,11 @@ use orderflow_runtime::kafka::Connection;
 use orderflow_runtime::{dead_letter_topic, redrive_topic};
 use orderflow_schemas::{Topic, TopicNames};
 
-use super::catch_up::Folder;
 use super::child::{self, Job, Said};
 use super::ground::{Ground, PARTITIONS};
 use super::producing::Clock;
 use super::report::Limit;
+use super::store::Folder;
 use super::watch::float;
 use super::workload::Workload;
 use super::{Bench, Error, load};
@@ -68,7 +68,7 @@ impl Bench<'_> {
 
     /// MiB that importing the real file takes, in a process of its own.
     fn import(&mut self) -> Result<f64, Error> {
-        let ground = Ground::make(self.connection, "import")?;
+        let ground = Ground::make(self.connection, "import", PARTITIONS)?;
         let job = Job::Import {
             topic: ground.orders().to_owned(),
         };

@@ -6,9 +6,9 @@ use orderflow_producers::Stop;
 use orderflow_runtime::kafka::Connection;
 
 use super::child::{Child, Job, Production, Said};
-use super::ground::Ground;
+use super::ground::{Ground, PARTITIONS};
 use super::process::Usage;
-use super::report::{Better, Figure, Target};
+use super::report::{Beside, Better, Figure, Target};
 use super::watch::{Watch, float};
 use super::{Bench, Error, Side, load, process};
 
@@ -16,7 +16,7 @@ impl Bench<'_> {
     pub(super) fn producing(&mut self) -> Result<(), Error> {
         let workload = self.made_up();
         self.tell(&format!("producing, {workload}"));
-        let ground = Ground::make(self.connection, "producing")?;
+        let ground = Ground::make(self.connection, "producing", PARTITIONS)?;
         let (mut raw, mut ours) = (Vec::new(), Vec::new());
         for round in 0..self.options.rounds {
             for side in Self::order(round) {
@@ -45,7 +45,7 @@ impl Bench<'_> {
 
     fn produced(&mut self, ground: &Ground, job: Job) -> Result<Said, Error> {
         let name = job.name();
-        let watch = Watch::new(self.connection, ground.orders())?;
+        let watch = Watch::new(self.connection, ground.orders(), ground.partitions)?;
         let said = Child::start(self.options, self.connection, job)?.finish()?;
         let (found, expected) = (watch.count()?, self.options.orders);
         if found == expected {
@@ -67,7 +67,8 @@ impl Bench<'_> {
             name: name.to_owned(),
             unit,
             better,
-            raw: raw.iter().map(of).collect(),
+            beside: Beside::Raw,
+            theirs: raw.iter().map(of).collect(),
             ours: ours.iter().map(of).collect(),
             target,
         };

@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde::ser::{SerializeStruct as _, Serializer};
 
 use super::Error;
+use super::postgres::ServerFacts;
 use super::watch::float;
 
 /// What was measured, where, and how often.
@@ -17,6 +18,8 @@ use super::watch::float;
 pub struct Report {
     /// The machine.
     pub machine: Machine,
+    /// The server of PostgreSQL, where one was measured.
+    pub server: Option<ServerFacts>,
     /// Orders of a round.
     pub orders: u64,
     /// Rounds.
@@ -53,7 +56,7 @@ pub struct Machine {
     pub sync_micros: u64,
 }
 
-/// A figure of both sides, a value per round.
+/// A figure of both sides, a value per round or repetition.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Figure {
     /// What it is.
@@ -62,12 +65,43 @@ pub struct Figure {
     pub unit: &'static str,
     /// Which way it should go.
     pub better: Better,
-    /// Raw rdkafka.
-    pub raw: Vec<f64>,
+    /// What ours is held against.
+    pub beside: Beside,
+    /// The values of that; none where ours stands alone.
+    pub theirs: Vec<f64>,
     /// Ours.
     pub ours: Vec<f64>,
     /// What the ratio should be.
     pub target: Option<Target>,
+}
+
+/// What a figure of ours is held against, measured in the same rounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beside {
+    /// The same job with nothing but rdkafka.
+    Raw,
+    /// One instance of ours.
+    OneInstance,
+    /// Ours on 12 partitions.
+    TwelvePartitions,
+    /// Ours with batches of the usual size.
+    UsualBatch,
+    /// Nothing: it stands alone.
+    Nothing,
+}
+
+impl Beside {
+    /// Its name in reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Raw => "raw rdkafka",
+            Self::OneInstance => "one instance",
+            Self::TwelvePartitions => "12 partitions",
+            Self::UsualBatch => "batches of 500",
+            Self::Nothing => "–",
+        }
+    }
 }
 
 /// Which way a figure should go.
@@ -80,7 +114,7 @@ pub enum Better {
     Less,
 }
 
-/// What a ratio of ours to raw should be.
+/// What a ratio of ours to theirs should be.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Target {
     /// At least, or at most.
@@ -90,10 +124,16 @@ pub struct Target {
 }
 
 impl Figure {
-    /// Median of the rounds' ratios of ours to raw; `None` without a round.
+    /// Median of the rounds' ratios of ours to theirs; `None` without a round, or with nothing beside it.
     #[must_use]
     pub fn ratio(&self) -> Option<f64> {
-        median(self.raw.iter().zip(&self.ours).map(|(raw, ours)| ours / raw).collect())
+        median(
+            self.theirs
+                .iter()
+                .zip(&self.ours)
+                .map(|(theirs, ours)| ours / theirs)
+                .collect(),
+        )
     }
 
     /// How the ratio stands to its target: `aim`, `must` or `missed`; `None` without a target.
@@ -182,13 +222,14 @@ impl fmt::Display for Limit {
 
 impl Serialize for Figure {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut object = serializer.serialize_struct("Figure", 10)?;
+        let mut object = serializer.serialize_struct("Figure", 11)?;
         object.serialize_field("name", &self.name)?;
         object.serialize_field("unit", self.unit)?;
         object.serialize_field("better", &self.better)?;
-        object.serialize_field("raw", &self.raw)?;
+        object.serialize_field("beside", self.beside.name())?;
+        object.serialize_field("theirs", &self.theirs)?;
         object.serialize_field("ours", &self.ours)?;
-        object.serialize_field("raw_median", &median(self.raw.clone()))?;
+        object.serialize_field("theirs_median", &median(self.theirs.clone()))?;
         object.serialize_field("ours_median", &median(self.ours.clone()))?;
         object.serialize_field("ratio", &self.ratio())?;
         object.serialize_field("target", &self.target)?;
@@ -213,9 +254,15 @@ impl fmt::Display for Report {
             self.orders,
             float(*sync_micros) / 1e3
         )?;
+        if let Some(server) = &self.server {
+            writeln!(f, "{server}\n")?;
+        }
         if !self.figures.is_empty() {
-            writeln!(f, "| medians | unit | raw | ours | ratio | must | aim | |")?;
-            writeln!(f, "| --- | --- | ---: | ---: | ---: | ---: | ---: | --- |")?;
+            writeln!(
+                f,
+                "| medians | unit | beside | its value | ours | ratio | must | aim | |"
+            )?;
+            writeln!(f, "| --- | --- | --- | ---: | ---: | ---: | ---: | ---: | --- |")?;
             self.figures.iter().try_for_each(|figure| writeln!(f, "{figure}"))?;
             writeln!(f)?;
         }
@@ -230,17 +277,18 @@ impl fmt::Display for Report {
 
 impl fmt::Display for Figure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (raw, ours) = (median(self.raw.clone()), median(self.ours.clone()));
+        let (theirs, ours) = (median(self.theirs.clone()), median(self.ours.clone()));
         let (must, aim) = (
             self.target.map(|target| target.must),
             self.target.map(|target| target.aim),
         );
         write!(
             f,
-            "| {} | {} | {} | {} |",
+            "| {} | {} | {} | {} | {} |",
             self.name,
             self.unit,
-            short(raw),
+            self.beside.name(),
+            short(theirs),
             short(ours)
         )?;
         let ratio = self
@@ -320,7 +368,8 @@ mod tests {
             name: "catch-up".to_owned(),
             unit: "orders/s",
             better,
-            raw: raw.to_vec(),
+            beside: Beside::Raw,
+            theirs: raw.to_vec(),
             ours: ours.to_vec(),
             target: Some(Target { must: 0.25, aim: 0.5 }),
         }
@@ -367,6 +416,7 @@ mod tests {
                 load_after: None,
                 sync_micros: 100,
             },
+            server: None,
             orders: 1_000,
             rounds: 1,
             figures: vec![figure(Better::More, &[100.0], &[10.0])],
@@ -383,7 +433,7 @@ mod tests {
         let row = figure(Better::More, &[100_000.0], &[50_000.0]).to_string();
         assert_eq!(
             row,
-            "| catch-up | orders/s | 100000 | 50000 | 0.50 | 0.25 | 0.50 | aim |"
+            "| catch-up | orders/s | raw rdkafka | 100000 | 50000 | 0.50 | 0.25 | 0.50 | aim |"
         );
     }
 }

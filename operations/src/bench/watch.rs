@@ -1,5 +1,6 @@
 //! How far a topic has grown.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use orderflow_producers::Stop;
@@ -11,9 +12,7 @@ use rdkafka::message::Message as _;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::Error;
-use super::child::Child;
-use super::ground::PARTITIONS;
-use super::process::Usage;
+use super::crew::{Cost, Crew};
 
 /// How long nothing may come before it is given up.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -28,6 +27,7 @@ const ANSWER: Duration = Duration::from_secs(10);
 pub(super) struct Watch {
     reader: BaseConsumer<DefaultConsumerContext>,
     topic: String,
+    partitions: i32,
     from: Vec<i64>,
 }
 
@@ -36,21 +36,23 @@ pub(super) struct Watch {
 pub(super) struct Chase {
     /// Facts per second.
     pub(super) rate: f64,
-    /// CPU of the process for one fact.
+    /// CPU of the processes for one fact.
     pub(super) cpu: Duration,
-    /// Most memory the process had resident, KiB.
+    /// CPU of the database's server for one fact, where it can be seen.
+    pub(super) server: Option<Duration>,
+    /// Most memory a process had resident, KiB.
     pub(super) peak_kib: u64,
 }
 
-/// A look at the topic and the process.
-struct Look {
+/// A look at the topic and the processes.
+pub(super) struct Look {
     at: Instant,
     facts: u64,
-    usage: Usage,
+    cost: Cost,
 }
 
 impl Watch {
-    pub(super) fn new(connection: &Connection, topic: &str) -> Result<Self, Error> {
+    pub(super) fn new(connection: &Connection, topic: &str, partitions: i32) -> Result<Self, Error> {
         let reader = connection
             .client(&[
                 ("group.id", "orderflow-bench-watches"),
@@ -64,6 +66,7 @@ impl Watch {
         let mut watch = Self {
             reader,
             topic: topic.to_owned(),
+            partitions,
             from: Vec::new(),
         };
         watch.from = watch.ends()?;
@@ -82,38 +85,53 @@ impl Watch {
     }
 
     /// Waits until there are `expected` facts, no more and no less.
-    pub(super) fn chase(&self, child: &mut Child, expected: u64, stop: &Stop) -> Result<Chase, Error> {
+    pub(super) fn chase(&self, crew: &mut Crew<'_>, expected: u64, stop: &Stop) -> Result<Chase, Error> {
         let began = Look {
             at: Instant::now(),
             facts: 0,
-            usage: child.usage(),
+            cost: crew.cost(),
         };
-        let first = self.until(child, 1, stop)?;
-        let last = self.until(child, expected, stop)?;
-        if last.facts > expected {
+        let first = self.until(crew, (expected, stop), |crew, facts| {
+            Ok(facts * 2 >= expected || facts > 0 && crew.is_complete()?)
+        })?;
+        let last = self.until(crew, (expected, stop), |crew, facts| {
+            Ok(facts >= expected && crew.is_done(expected)?)
+        })?;
+        if last.facts > expected && !crew.may_repeat() {
             return Err(Error::Wrong {
-                job: child.job(),
+                job: crew.job(),
                 problem: format!("{} facts of {expected} orders", last.facts),
             });
         }
         // A short job may be half done when it is first seen: then its start counts, client's connecting and all.
         let from = if first.facts * 2 < expected { first } else { began };
-        let done = last.facts - from.facts;
+        let done = expected - from.facts.min(expected - 1);
         Ok(Chase {
             rate: float(done) / (last.at - from.at).as_secs_f64(),
-            cpu: last.usage.cpu.saturating_sub(from.usage.cpu).div_f64(float(done)),
-            peak_kib: last.usage.peak_kib,
+            cpu: last.cost.cpu.saturating_sub(from.cost.cpu).div_f64(float(done)),
+            server: last
+                .cost
+                .server
+                .zip(from.cost.server)
+                .map(|(last, from)| last.saturating_sub(from).div_f64(float(done))),
+            peak_kib: last.cost.peak_kib,
         })
     }
 
-    fn until(&self, child: &mut Child, expected: u64, stop: &Stop) -> Result<Look, Error> {
+    /// Waits for what is true of the crew and the number of facts.
+    pub(super) fn until(
+        &self,
+        crew: &mut Crew<'_>,
+        (expected, stop): (u64, &Stop),
+        arrived: impl Fn(&Crew<'_>, u64) -> Result<bool, Error>,
+    ) -> Result<Look, Error> {
         let mut seen = (self.count()?, Instant::now());
         loop {
             let facts = self.count()?;
             let at = Instant::now();
-            if facts >= expected {
-                let usage = child.usage();
-                return Ok(Look { at, facts, usage });
+            if arrived(crew, facts)? {
+                let cost = crew.cost();
+                return Ok(Look { at, facts, cost });
             }
             if facts > seen.0 {
                 seen = (facts, at);
@@ -121,10 +139,10 @@ impl Watch {
             if stop.is_requested() {
                 return Err(Error::Stopped);
             }
-            child.check()?;
+            crew.check()?;
             let waited = at - seen.1;
             if waited > PATIENCE {
-                let (job, found) = (child.job(), facts);
+                let (job, found) = (crew.job(), facts);
                 return Err(Error::Stalled {
                     job,
                     found,
@@ -136,21 +154,23 @@ impl Watch {
         }
     }
 
-    /// Reads what came since this was made, and asserts that nine of ten orders got their goods.
+    /// Reads what came since this was made, each fact once, and asserts that nine of ten orders got their goods.
     pub(super) fn check_reserved(&self, orders: u64) -> Result<(), Error> {
         let wrong = |problem| Error::Wrong {
             job: "inventory",
             problem,
         };
-        let (mut reserved, mut others) = (0, 0);
-        self.read(
-            |value| match orderflow_schemas::decode(value).map(|event| event.event_type()) {
-                Ok(EventType::InventoryReserved) => reserved += 1,
-                _ => others += 1,
-            },
-        )?;
-        if reserved + others != orders {
-            return Err(wrong(format!("{} facts can be read of {orders}", reserved + others)));
+        let (mut seen, mut reserved) = (HashSet::new(), 0);
+        self.read(|value| {
+            let Ok(event) = orderflow_schemas::decode(value) else {
+                return;
+            };
+            if seen.insert(event.meta().event_id) && event.event_type() == EventType::InventoryReserved {
+                reserved += 1;
+            }
+        })?;
+        if seen.len() as u64 != orders {
+            return Err(wrong(format!("{} facts can be read of {orders}", seen.len())));
         }
         if reserved * 10 < orders * 9 {
             return Err(wrong(format!(
@@ -181,7 +201,7 @@ impl Watch {
     }
 
     /// One past the last record of each partition. Leaders of a new topic may need a moment to know that they are.
-    fn ends(&self) -> Result<Vec<i64>, Error> {
+    pub(super) fn ends(&self) -> Result<Vec<i64>, Error> {
         let until = Instant::now() + ANSWER;
         loop {
             match self.ask_ends() {
@@ -195,7 +215,7 @@ impl Watch {
     fn ask_ends(&self) -> Result<Vec<i64>, Error> {
         let failed = Error::kafka("asking how far a topic is");
         let mut asked = TopicPartitionList::new();
-        for partition in 0..PARTITIONS {
+        for partition in 0..self.partitions {
             asked
                 .add_partition_offset(&self.topic, partition, Offset::End)
                 .map_err(&failed)?;
@@ -208,7 +228,7 @@ impl Watch {
             Some(Offset::Offset(offset)) => offset,
             _ => 0,
         };
-        Ok((0..PARTITIONS).map(end).collect())
+        Ok((0..self.partitions).map(end).collect())
     }
 }
 

@@ -5,23 +5,21 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rdkafka::ClientContext;
 use rdkafka::producer::{DeliveryResult, ProducerContext};
 
-use crate::bench::ground::PARTITIONS;
-
 /// Bits of an offset in a delivery's tag.
 const OFFSET_BITS: u32 = 48;
 
-/// One past the last offset of each partition whose fact is acknowledged; 0 where none is.
+/// One past the last offset of each partition whose fact is acknowledged; 0 where none is. As long as partitions are known.
 #[derive(Default)]
 pub(super) struct Acknowledged {
-    next: Mutex<[i64; PARTITIONS as usize]>,
+    next: Mutex<Vec<i64>>,
 }
 
 impl Acknowledged {
-    pub(super) fn next(&self) -> [i64; PARTITIONS as usize] {
-        *self.lock()
+    pub(super) fn next(&self) -> Vec<i64> {
+        self.lock().clone()
     }
 
-    fn lock(&self) -> MutexGuard<'_, [i64; PARTITIONS as usize]> {
+    fn lock(&self) -> MutexGuard<'_, Vec<i64>> {
         self.next.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -42,9 +40,11 @@ impl ProducerContext for Acknowledged {
             return;
         }
         let next = i64::try_from(tag & ((1 << OFFSET_BITS) - 1)).unwrap_or_default() + 1;
-        if let Some(known) = self.lock().get_mut(tag >> OFFSET_BITS) {
-            *known = next.max(*known);
+        let (mut known, partition) = (self.lock(), tag >> OFFSET_BITS);
+        if known.len() <= partition {
+            known.resize(partition + 1, 0);
         }
+        known[partition] = next.max(known[partition]);
     }
 }
 

@@ -72,5 +72,7 @@ impl Drop for PostgresConsole {
 }
 
 fn columns(row: &SimpleQueryRow) -> Vec<Option<String>> {
-    (0..row.len()).map(|column| row.get(column).map(str::to_owned)).collect()
+    (0..row.len())
+        .map(|column| row.get(column).map(str::to_owned))
+        .collect()
 }

@@ -2,6 +2,8 @@
 
 #[path = "cli/behaviour.rs"]
 mod behaviour;
+#[path = "cli/secrets.rs"]
+mod secrets;
 
 /// Each file under `tests/cli/` holds commands with everything they print; `TRYCMD=overwrite` writes them anew.
 #[test]

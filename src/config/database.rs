@@ -7,6 +7,7 @@ use orderflow_runtime::store::Database;
 use orderflow_runtime::store::postgres::{PostgresAddress, masked};
 
 use super::said::{Origin, Value};
+use super::secret;
 use crate::report::Failure;
 use crate::slug::Slug;
 
@@ -89,10 +90,13 @@ impl fmt::Debug for Place {
 }
 
 fn unknown(text: &str) -> String {
-    format!(
-        "{:?} is not a database; write it as sqlite:PATH or postgres://USER@HOST/DATABASE",
-        masked(text)
-    )
+    let way_out = "write it as sqlite:PATH or postgres://USER@HOST/DATABASE";
+    // Other programs take other forms, with the password in other places.
+    if text.contains(['@', '=', '?']) || secret::is_secret(text) {
+        format!("it is not a database of a kind that is known; {way_out}")
+    } else {
+        format!("{text:?} is not a database; {way_out}")
+    }
 }
 
 fn shown() -> Failure {

@@ -8,6 +8,7 @@ use std::path::Path;
 use toml::de::{DeTable, DeValue};
 
 use super::said::{Layer, Origin, Place, Value};
+use super::shown::shown;
 use super::{kafka, keys, secret};
 use crate::report::Failure;
 use crate::slug::Slug;
@@ -111,7 +112,7 @@ impl Source<'_> {
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         let line = before.matches('\n').count() + 1;
         let column = before[line_start..].chars().count() + 1;
-        let shown = self.text[line_start..].lines().next().unwrap_or_default();
+        let shown = shown(self.text, line_start);
         let meant = self
             .text
             .get(start..span.end)
@@ -119,7 +120,7 @@ impl Source<'_> {
             .lines()
             .next()
             .unwrap_or_default();
-        let excerpt = draw(self.path, (line, column), shown, meant.chars().count());
+        let excerpt = draw(self.path, (line, column), &shown, meant.chars().count());
         Place {
             path: self.path.to_owned(),
             line,
@@ -194,7 +195,7 @@ mod tests {
         error[config-unknown-key]: the key runtime.drian is not known
          --> orderflow.toml:3:1
           |
-        3 | drian = '4s'
+        3 | drian = …
           | ^^^^^
         hint: did you mean runtime.drain?
         ");
@@ -202,7 +203,7 @@ mod tests {
         error[config-invalid]: log is a table; write its keys under [log]
          --> orderflow.toml:2:7
           |
-        2 | log = 'warn'
+        2 | log = …
           |       ^^^^^^
         ");
         insta::assert_snapshot!(refused("brokers = ['b:1']\n"), @r"

@@ -12,6 +12,7 @@ mod resolved;
 mod runtime;
 mod said;
 mod secret;
+mod shown;
 mod topics;
 
 pub(crate) use keys::{about, closest};

@@ -121,6 +121,8 @@ impl fmt::Debug for PostgresAddress {
 #[must_use]
 pub fn masked(url: &str) -> String {
     let (rest, query) = match url.split_once('?') {
+        // A question mark that is not encoded, in a password.
+        Some((_, query)) if query.contains('@') => (url, None),
         Some((rest, query)) => (rest, Some(query)),
         None => (url, None),
     };
@@ -176,6 +178,15 @@ fn hosts(config: &Config) -> Result<Vec<(Host, u16)>, InvalidAddress> {
     let hosts = config.get_hosts();
     if hosts.is_empty() {
         return Err(invalid("no host is named; write postgres://USER@HOST/DATABASE"));
+    }
+    // Taken for a host, the rest of the password would be shown and looked up.
+    if hosts
+        .iter()
+        .any(|host| matches!(host, Host::Tcp(name) if name.contains('@')))
+    {
+        return Err(invalid(
+            "there is more than one @; in a user or a password it is written %40",
+        ));
     }
     let ports = config.get_ports();
     let port = |at: usize| match ports {
@@ -317,6 +328,7 @@ mod tests {
                 "statement_timeout",
             ),
             ("postgres://me:s3cret@host:port/shop", "`port`"),
+            ("postgres://me:a@s3cret@host/shop", "%40"),
             ("postgres://me:s3cret@host/shop?schema=public", "public"),
             ("postgres://me:s3cret@host/shop?schema=%zz", "hexadecimal"),
         ] {
@@ -339,6 +351,7 @@ mod tests {
     fn a_url_is_shown_without_its_password() {
         for (url, shown) in [
             ("postgres://me:s3@cret@host/shop", "postgres://me:***@host/shop"),
+            ("postgres://me:s3?cret@host/shop", "postgres://me:***@host/shop"),
             (
                 "postgres://me@host/shop?password=x&sslmode=disable",
                 "postgres://me@host/shop?password=***&sslmode=disable",

@@ -125,9 +125,20 @@ slugs! {
     "The broker answered and refused to let us in. Check sasl.mechanism, sasl.username, the password and \
      security.protocol under [kafka]."
 
+    Untrusted "untrusted" Refused "TLS with Kafka does not come about"
+    "The brokers' certificate was not signed by an authority that is trusted here, has expired, or is for another host; or \
+     the brokers want a certificate of this client; or the listener does not speak TLS. The message says which. Set \
+     ssl.ca.location, brokers, or ssl.certificate.location and ssl.key.location under [kafka]. Verification is not to be \
+     switched off: it is what keeps a password from a stranger."
+
+    BuiltWithout "built-without" Usage "This binary cannot do that"
+    "TLS, SCRAM and OAUTHBEARER to Kafka need OpenSSL, which a plain build leaves out: images and packages have it, and \
+     `cargo build --release --features tls` brings it where libssl-dev and pkg-config are installed. Kerberos and the \
+     administration of topics with OAUTHBEARER are in no build."
+
     Forbidden "forbidden" Refused "Kafka denied the operation"
     "The credentials are right, but lack a right on a topic or a group. The message names it. Grant it to the user and \
-     run the command again."
+     run the command again; docs/security.md lists what each command needs."
 
     TopicMissing "topic-missing" Unreachable "A topic does not exist"
     "The topic is not there, and nothing was written or read. `orderflow topics plan` shows what is missing and \

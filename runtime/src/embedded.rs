@@ -108,6 +108,7 @@ impl EmbeddedBroker {
         Connection {
             brokers: self.bootstrap(),
             properties: Self::properties().iter().map(owned).collect(),
+            tokens: None,
         }
     }
 

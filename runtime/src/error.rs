@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 
+use crate::kafka::{Distrust, Right};
 use crate::settings::InvalidSettings;
 use crate::store::{Lane, StoreError};
 
@@ -22,7 +23,18 @@ pub enum ServiceError {
         /// What the client says.
         why: String,
     },
-    /// The cluster refuses us: credentials or rights.
+    /// The brokers' certificate is not trusted, or TLS does not come about for another reason.
+    #[error(transparent)]
+    Untrusted(Distrust),
+    /// The cluster knows us and denies us a right: grant it, then start again.
+    #[error("Kafka at {brokers} denies this client {right}")]
+    Forbidden {
+        /// The bootstrap servers.
+        brokers: String,
+        /// What is missing.
+        right: Right,
+    },
+    /// The cluster refuses us: it does not take our credentials.
     #[error("Kafka at {brokers} refuses this client: {why}")]
     Denied {
         /// The bootstrap servers.

@@ -1,5 +1,6 @@
 //! A consumer runtime on Kafka in which every effect happens exactly once.
 
+mod access;
 mod batch;
 mod consumer;
 pub mod crash;

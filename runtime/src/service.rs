@@ -4,18 +4,19 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::metadata::Metadata;
 use tokio::sync::watch;
 
+use crate::access;
 use crate::consumer::{self, Edge, Setup};
 use crate::dependency::{Dependencies, Nowhere};
 use crate::effects::Callers;
 use crate::error::ServiceError;
 use crate::flood::FloodGauge;
 use crate::handler::Handler;
-use crate::kafka::Connection;
+use crate::kafka::{Connection, Refusal};
 use crate::limits;
 use crate::observer::{Logging, Observer};
 use crate::relay::{Relay, RelayError};
@@ -26,6 +27,9 @@ use crate::topology::{Source, Topics, Topology};
 
 /// How long the cluster has to answer when a service starts.
 const FIRST_ANSWER: Duration = Duration::from_secs(10);
+
+/// Errors that a client may have to tell before the one that says why it failed.
+const MOST_SAID: usize = 50;
 
 /// How long the relay may wait for acknowledgements when everything else has ended: lanes have drained by then.
 const RELAY_ENDS: Duration = Duration::from_millis(500);
@@ -175,6 +179,7 @@ impl<H: Handler> Service<H> {
             Setup {
                 shared,
                 callers: self.callers,
+                connection: connection.clone(),
                 identity,
                 notices: heard,
                 shutdown,
@@ -228,7 +233,9 @@ async fn look_up(
     writes: Vec<Arc<str>>,
 ) -> Result<Vec<TopicCount>, ServiceError> {
     let looked = tokio::task::spawn_blocking(move || {
-        let found = partitions(&connection, &settings)?;
+        let client = looker(&connection, &settings)?;
+        let found = partitions(&client, &connection)?;
+        access::check_hidden(&client, &connection.brokers, &found, (&sources, &writes))?;
         count(&found, &sources, &writes)
     });
     looked
@@ -236,16 +243,18 @@ async fn look_up(
         .map_err(|error| ServiceError::Client(format!("looking at the topics: {error}")))?
 }
 
-fn partitions(connection: &Connection, settings: &Settings) -> Result<BTreeMap<String, i32>, ServiceError> {
+fn looker(connection: &Connection, settings: &Settings) -> Result<Client, ServiceError> {
     let unused = crate::store::Identity {
         instance: String::new(),
         exclusive: false,
         location: String::new(),
         fresh: true,
     };
-    let client = consumer::client(connection, settings, ("orderflow-looks-at-topics", &unused))?;
-    let brokers = &connection.brokers;
-    let metadata = first_metadata(&client, brokers)?;
+    consumer::client(connection, settings, ("orderflow-looks-at-topics", &unused))
+}
+
+fn partitions(client: &Client, connection: &Connection) -> Result<BTreeMap<String, i32>, ServiceError> {
+    let metadata = first_metadata(client, connection)?;
     let counted = metadata.topics().iter().filter(|topic| topic.error().is_none());
     let counted = counted.map(|topic| {
         (
@@ -256,20 +265,23 @@ fn partitions(connection: &Connection, settings: &Settings) -> Result<BTreeMap<S
     Ok(counted.collect())
 }
 
-/// Asks for a little at a time, so that a refusal of our credentials is noticed and told as what it is.
-fn first_metadata<C>(client: &BaseConsumer<C>, brokers: &str) -> Result<Metadata, ServiceError>
-where
-    C: ConsumerContext + Refusing,
-{
+/// Asks for a little at a time, so that a refusal is noticed and told as what it is: the client tries for ever.
+fn first_metadata(client: &Client, connection: &Connection) -> Result<Metadata, ServiceError> {
     let until = Instant::now() + FIRST_ANSWER;
+    // A first token is fetched in here, where one is needed: without it nothing is sent.
+    listen(client);
     loop {
         let error = match client.fetch_metadata(None, Duration::from_secs(2)) {
             Ok(metadata) => return Ok(metadata),
             Err(error) => error,
         };
-        let brokers = brokers.to_owned();
-        if let Some(why) = client.context().refused() {
-            return Err(ServiceError::Denied { brokers, why });
+        listen(client);
+        let brokers = connection.brokers.clone();
+        let heard = client.context().heard();
+        match heard.refusal() {
+            Some(Refusal::Credentials(why)) => return Err(ServiceError::Denied { brokers, why }),
+            Some(Refusal::Tls(said)) => return Err(ServiceError::Untrusted(connection.distrust(&said))),
+            None => {}
         }
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::ClusterAuthorizationFailed) {
             return Err(ServiceError::Denied {
@@ -277,21 +289,20 @@ where
                 why: error.to_string(),
             });
         }
-        // Serves the client's own events: a refusal of credentials is told through them.
-        let _none = client.poll(Duration::from_millis(10));
         if Instant::now() >= until {
-            return Err(ServiceError::Unreachable {
-                brokers,
-                why: error.to_string(),
-            });
+            let why = heard.failure().unwrap_or_else(|| error.to_string());
+            return Err(ServiceError::Unreachable { brokers, why });
         }
     }
 }
 
-/// A client context that knows whether the cluster refused our credentials.
-pub(crate) trait Refusing {
-    /// What the cluster said.
-    fn refused(&self) -> Option<String>;
+/// Lets the client say what it has to say, which it says only to who polls it.
+fn listen(client: &Client) {
+    for _ in 0..MOST_SAID {
+        if client.poll(Duration::from_millis(1)).is_none() {
+            return;
+        }
+    }
 }
 
 fn count(

@@ -125,7 +125,8 @@ impl GlobalArgs {
 
 fn property(text: &str) -> Result<(String, Value), Failure> {
     let Some((name, value)) = text.split_once('=') else {
-        return Err(Failure::new(Slug::Usage, format!("-X takes NAME=VALUE, not {text:?}")));
+        let shown = if is_secret(text) { "a secret" } else { text };
+        return Err(Failure::new(Slug::Usage, format!("-X takes NAME=VALUE, not {shown:?}")));
     };
     if is_secret(name) {
         let variable = name.replace('.', "_").to_uppercase();

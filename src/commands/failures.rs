@@ -10,6 +10,7 @@ use orderflow_producers::emit::{EmitError, InvalidShape};
 use orderflow_producers::import::ImportError;
 use orderflow_producers::place::PlaceError;
 use orderflow_producers::stock::StockError;
+use orderflow_runtime::kafka::{Distrust, Right};
 use orderflow_runtime::store::{OpenError, StoreError, postgres, sqlite};
 use orderflow_runtime::{Halt, ServiceError};
 use orderflow_schemas::registry::RegistryError;
@@ -191,6 +192,8 @@ pub(super) fn of_service(error: &ServiceError) -> Failure {
         }
         ServiceError::Unreachable { .. } => unreachable(error),
         ServiceError::Denied { .. } => refused(error),
+        ServiceError::Untrusted(distrust) => untrusted(distrust),
+        ServiceError::Forbidden { brokers, right } => forbidden(brokers, right),
         ServiceError::Topics(_) => Failure::from_error(Slug::TopicsNotReady, error).hint("orderflow topics apply"),
         ServiceError::Store(cause) => of_store(cause),
         ServiceError::Halted(halt) => of_halt(halt),
@@ -278,6 +281,25 @@ fn refused(error: &dyn std::error::Error) -> Failure {
     Failure::from_error(Slug::Unauthenticated, error)
         .hint("orderflow config show --origin tells where the credentials come from")
         .hint("orderflow explain unauthenticated")
+}
+
+/// TLS that does not come about.
+fn untrusted(distrust: &Distrust) -> Failure {
+    let address = distrust.address.split(',').next().unwrap_or_default();
+    Failure::from_error(Slug::Untrusted, distrust)
+        .hint(distrust.remedy())
+        .hint(format!(
+            "openssl s_client -connect {address} -showcerts shows what it presents"
+        ))
+}
+
+/// A right that is missing.
+fn forbidden(brokers: &str, right: &Right) -> Failure {
+    Failure::new(
+        Slug::Forbidden,
+        format!("Kafka at {brokers} denies this client {right}"),
+    )
+    .hint(format!("{} grants it", right.granted_by()))
 }
 
 /// What Kafka's word for an error is here.

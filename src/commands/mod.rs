@@ -7,7 +7,7 @@ mod contracts;
 mod db;
 mod demo;
 mod explain;
-mod failures;
+pub(crate) mod failures;
 mod health;
 mod import;
 mod order;
@@ -102,6 +102,9 @@ fn prepare(global: &GlobalArgs, command: &impl Flags, talk: Talk) -> Result<Sett
     let settings = Settings::resolve(&Said::gather(global, command)?)?;
     crate::colour::choose(settings.color);
     settings.log.start(talk, global.steps());
+    for risk in settings.connection.risks() {
+        tracing::warn!("{risk}");
+    }
     Ok(settings)
 }
 

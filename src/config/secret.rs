@@ -19,7 +19,7 @@ const MARKS: &[&str] = &[
 ];
 
 /// What the name of something that only points to a secret, or is none, ends with.
-const POINTERS: &[&str] = &[".location", ".url", ".file", ".type", ".id"];
+const POINTERS: &[&str] = &[".location", ".url", ".file", "_file", ".type", ".id"];
 
 /// Whether a key, ours or librdkafka's, holds what must not be printed.
 pub(crate) fn is_secret(key: &str) -> bool {
@@ -60,6 +60,9 @@ mod tests {
             "ssl.key.pem",
             "sasl.oauthbearer.client.secret",
             "sasl.jaas.config",
+            "sasl.oauthbearer.config",
+            "sasl.oauthbearer.token",
+            "sasl.oauthbearer.token.command",
         ] {
             assert!(is_secret(key), "{key}");
         }
@@ -69,6 +72,7 @@ mod tests {
             "security.protocol",
             "brokers",
             "sasl.oauthbearer.client.id",
+            "sasl.oauthbearer.token_file",
         ] {
             assert!(!is_secret(key), "{key}");
         }

@@ -93,6 +93,44 @@ fn a_secret_is_read_from_its_file_and_never_printed() {
     assert!(!stdout(&output).contains("hunter2") && !stderr(&output).contains("hunter2"));
 }
 
+#[cfg(not(feature = "tls"))]
+#[test]
+fn what_a_build_cannot_do_is_said_before_anything_connects() {
+    let folder = folder();
+    for (properties, needed) in [
+        (
+            &["security.protocol=ssl"][..],
+            "TLS, which security.protocol = ssl needs",
+        ),
+        (
+            &["security.protocol=SASL_SSL", "sasl.mechanism=PLAIN"],
+            "TLS, which security.protocol = sasl_ssl needs",
+        ),
+        (
+            &["security.protocol=sasl_plaintext", "sasl.mechanism=SCRAM-SHA-512"],
+            "SCRAM, which sasl.mechanism = SCRAM-SHA-512 needs",
+        ),
+        (
+            &["security.protocol=sasl_plaintext", "sasl.mechanism=OAUTHBEARER"],
+            "OAUTHBEARER, which sasl.mechanism = OAUTHBEARER needs",
+        ),
+    ] {
+        let mut command = orderflow(folder.path(), &["run", "inventory"]);
+        for property in properties {
+            command.args(["-X", property]);
+        }
+        let output = run(&mut command);
+        assert_eq!(output.status.code(), Some(2));
+        assert_eq!(
+            stderr(&output),
+            format!(
+                "error[built-without]: this binary was built without {needed}\n\
+                 hint: use an image or a package, or build with it: cargo build --release --features tls\n"
+            )
+        );
+    }
+}
+
 #[test]
 fn a_secret_that_librdkafka_refuses_is_not_printed_either() {
     let folder = folder();

@@ -206,6 +206,7 @@ pub fn serve() -> Result<(), Error> {
     let connection = Connection {
         brokers: order.brokers,
         properties: order.properties,
+        tokens: None,
     };
     let (stop, ended) = at_end_of(input);
     let said = work(&connection, &order.job, &stop, ended)?;

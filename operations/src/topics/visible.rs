@@ -46,7 +46,7 @@ fn unknown_to(connection: &Connection, broker: &str, made: &[&Step]) -> Result<O
     // A new client asks the one broker it was told of; later it would ask any.
     let alone = Connection {
         brokers: broker.to_owned(),
-        properties: connection.properties.clone(),
+        ..connection.clone()
     };
     let reader = client::reader(&alone, &[])?;
     Ok(match reader.fetch_metadata(None, REQUEST) {

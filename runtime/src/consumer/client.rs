@@ -40,7 +40,7 @@ pub(crate) fn client(
         .set("auto.offset.reset", "error");
     membership(&mut config, settings, identity);
     config
-        .create_with_context(Context::default())
+        .create_with_context(Context::of(connection))
         .map_err(|error| ServiceError::Configuration(kafka::plain(&error)))
 }
 

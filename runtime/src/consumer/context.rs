@@ -3,14 +3,16 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
+use rdkafka::client::OAuthToken;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientContext, Statistics};
 
 use super::standing::Figures;
+use crate::kafka::{Connection, Heard, Tokens};
 
 /// A change of what the group gives this member.
 #[derive(Debug)]
@@ -25,12 +27,25 @@ pub(super) enum Rebalance {
 #[derive(Debug, Default)]
 pub(crate) struct Context {
     rebalances: Mutex<VecDeque<Rebalance>>,
-    refusal: Mutex<Option<String>>,
+    heard: Heard,
+    tokens: Tokens,
     figures: Mutex<Figures>,
     closing: std::sync::atomic::AtomicBool,
 }
 
 impl Context {
+    pub(super) fn of(connection: &Connection) -> Self {
+        Self {
+            tokens: connection.tokens(),
+            ..Self::default()
+        }
+    }
+
+    /// What the client said of its connections.
+    pub(crate) fn heard(&self) -> &Heard {
+        &self.heard
+    }
+
     pub(super) fn rebalance(&self) -> Option<Rebalance> {
         self.rebalances
             .lock()
@@ -49,13 +64,9 @@ impl Context {
     }
 }
 
-impl crate::service::Refusing for Context {
-    fn refused(&self) -> Option<String> {
-        self.refusal.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
 impl ClientContext for Context {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
         crate::kafka::log(level, facility, line);
     }
@@ -65,10 +76,12 @@ impl ClientContext for Context {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Authentication) {
-            *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
-        }
+        self.heard.note(&error, reason);
         tracing::debug!(%error, reason, "Kafka client");
+    }
+
+    fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+        self.tokens.fresh()
     }
 }
 

@@ -22,10 +22,12 @@ use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::sync::watch;
 
+use crate::access;
 use crate::crash_point;
 use crate::effects::Callers;
 use crate::error::{Halt, ServiceError};
 use crate::handler::Handler;
+use crate::kafka::{Connection, Operation, Right};
 use crate::record::NextOffset;
 use crate::shared::{Again, Notice, Shared};
 use crate::store::{Identity, Lane, Store};
@@ -42,7 +44,7 @@ const TICK: Duration = Duration::from_millis(100);
 /// Assignments made again one after another before it is no accident any more.
 const AGAIN_AT_MOST: u32 = 3;
 
-/// How often the same complaint about the connection is repeated.
+/// Least time between two complaints about the connection.
 const COMPLAIN: Duration = Duration::from_secs(10);
 
 /// How long leaving the group may take when the service ends.
@@ -52,6 +54,7 @@ const LEAVE: Duration = Duration::from_millis(700);
 pub(crate) struct Setup<H, S> {
     pub(crate) shared: Arc<Shared<H, S>>,
     pub(crate) callers: Callers,
+    pub(crate) connection: Connection,
     pub(crate) identity: Identity,
     pub(crate) notices: mpsc::Receiver<Notice>,
     pub(crate) shutdown: watch::Receiver<bool>,
@@ -77,7 +80,7 @@ pub(crate) struct Edge<H, S> {
     full_since: Option<Instant>,
     paused: bool,
     /// What was last said of the connection, and when.
-    complained: Option<(String, Instant)>,
+    complained: Option<Instant>,
     /// Why publishing cannot go on, once it cannot.
     publishing: watch::Receiver<Option<String>>,
 }
@@ -270,26 +273,29 @@ impl<H: Handler, S: Store> Edge<H, S> {
                     .to_owned(),
             )
             .into()),
-            Some(code @ (RDKafkaErrorCode::TopicAuthorizationFailed | RDKafkaErrorCode::GroupAuthorizationFailed)) => {
-                Err(ServiceError::Denied { brokers: "the cluster".to_owned(), why: code.to_string() })
+            Some(RDKafkaErrorCode::TopicAuthorizationFailed) => {
+                Err(access::unreadable(&self.with.connection, &self.with.shared.topology.sources))
+            }
+            Some(RDKafkaErrorCode::GroupAuthorizationFailed) => {
+                let right = Right::group(Operation::Read, &*self.with.shared.topology.group);
+                Err(access::forbidden(&self.with.connection.brokers, right))
             }
             _ => {
-                self.complain(error.to_string());
+                self.complain(error);
                 Ok(())
             }
         }
     }
 
-    /// Says what is wrong with the connection once in a while: librdkafka says it many times a second.
-    fn complain(&mut self, what: String) {
-        let said = self
-            .complained
-            .as_ref()
-            .is_some_and(|(last, when)| *last == what && when.elapsed() < COMPLAIN);
-        if !said {
-            self.with.shared.observer.trouble(&what);
-            self.complained = Some((what, Instant::now()));
+    /// Says what is wrong with the connection once in a while: librdkafka says it many times a second, in turns.
+    fn complain(&mut self, error: &KafkaError) {
+        if self.complained.is_some_and(|when| when.elapsed() < COMPLAIN) {
+            return;
         }
+        let news = self.consumer.context().heard().news();
+        let observer = &self.with.shared.observer;
+        observer.trouble(&news.unwrap_or_else(|| error.to_string()));
+        self.complained = Some(Instant::now());
     }
 
     fn fatal(&self, code: RDKafkaErrorCode) -> ServiceError {

@@ -4,6 +4,7 @@ use std::fmt;
 
 use rdkafka::types::RDKafkaErrorCode as Code;
 
+use crate::kafka::{Operation, Right};
 use crate::store::{Lane, Sequence};
 
 /// A fact that the client could not deliver.
@@ -19,7 +20,13 @@ pub(super) struct Refusal {
 impl Refusal {
     /// The sentence for a person, if no retry can help.
     pub(super) fn permanent(&self) -> Option<String> {
-        let remedy = remedy(self.code)?;
+        let remedy = match self.code {
+            Code::TopicAuthorizationFailed => {
+                let right = Right::topic(Operation::Write, &*self.to.0);
+                format!("this client lacks {right}: {}", right.granted_by())
+            }
+            code => remedy(code)?.to_owned(),
+        };
         Some(format!("{self}; {remedy}"))
     }
 }
@@ -42,7 +49,9 @@ pub(super) fn remedy(code: Code) -> Option<&'static str> {
             "raise max.message.bytes of the topic (orderflow topics apply)"
         }
         Code::TopicAuthorizationFailed => "allow this client to write to the topic",
-        Code::ClusterAuthorizationFailed => "allow this client to write idempotently (IdempotentWrite on the cluster)",
+        Code::ClusterAuthorizationFailed => {
+            "give this client Write on the topics it publishes to, and before Kafka 3.0 IdempotentWrite on the cluster"
+        }
         Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::InvalidTopic | Code::UnknownTopicId => {
             "create the topic (orderflow topics apply)"
         }

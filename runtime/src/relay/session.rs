@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 
 use rdkafka::ClientContext;
 use rdkafka::Message as _;
+use rdkafka::client::OAuthToken;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext, PurgeConfig};
 use rdkafka::types::RDKafkaErrorCode as Code;
 
-use crate::kafka::Connection;
+use crate::kafka::{self, Connection, Tokens};
 use crate::settings::Settings;
 use crate::store::{Lane, OutboxRow, Sequence};
 
@@ -43,6 +44,7 @@ const HEADERS: usize = 20;
 /// Everything a client is made of; the next client is made of the same.
 pub(super) struct Recipe {
     config: ClientConfig,
+    tokens: Tokens,
     group: Arc<str>,
 }
 
@@ -69,7 +71,11 @@ impl Recipe {
         ];
         let defaults: Vec<_> = defaults.into_iter().filter(|d| !renamed(connection, d.0)).collect();
         let config = connection.client(&defaults);
-        Ok(Self { config, group })
+        Ok(Self {
+            config,
+            tokens: connection.tokens(),
+            group,
+        })
     }
 }
 
@@ -119,7 +125,11 @@ pub(super) struct Returned {
 impl Session {
     /// Makes the client. It connects by itself, in the background.
     pub(super) fn open(recipe: &Recipe) -> Result<Self, RelayError> {
-        let producer = recipe.config.create_with_context(Inbox::default()).map_err(refused)?;
+        let inbox = Inbox {
+            tokens: recipe.tokens.clone(),
+            ..Inbox::default()
+        };
+        let producer = recipe.config.create_with_context(inbox).map_err(refused)?;
         Ok(Self {
             producer,
             group: Arc::clone(&recipe.group),
@@ -231,7 +241,10 @@ impl Returned {
 
 /// What librdkafka's callbacks leave for the thread that polls; they run on that same thread, inside `poll`.
 #[derive(Default)]
-struct Inbox(Mutex<Arrived>);
+struct Inbox {
+    arrived: Mutex<Arrived>,
+    tokens: Tokens,
+}
 
 #[derive(Default)]
 struct Arrived {
@@ -242,7 +255,7 @@ struct Arrived {
 
 impl Inbox {
     fn lock(&self) -> MutexGuard<'_, Arrived> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.arrived.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -273,19 +286,24 @@ impl ProducerContext for Inbox {
 }
 
 impl ClientContext for Inbox {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
-        match level {
-            // It names properties meant for consumers, and that gapless delivery counts as experimental.
-            _ if facility == "CONFWARN" => tracing::debug!(target: "librdkafka", facility, line),
-            RDKafkaLogLevel::Debug | RDKafkaLogLevel::Info => tracing::debug!(target: "librdkafka", facility, line),
-            _ => tracing::info!(target: "librdkafka", facility, line),
-        }
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+        self.tokens.fresh()
     }
 
-    fn error(&self, _error: KafkaError, reason: &str) {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        kafka::log(level, facility, line);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
         let mut arrived = self.lock();
         arrived.news = true;
-        arrived.returned.trouble = Some(format!("publishing: {reason}"));
+        // Follows every other failure and says less.
+        let all_down = error.rdkafka_error_code() == Some(Code::AllBrokersDown);
+        if !all_down || arrived.returned.trouble.is_none() {
+            arrived.returned.trouble = Some(format!("publishing: {reason}"));
+        }
     }
 }
 

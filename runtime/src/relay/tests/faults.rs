@@ -185,7 +185,8 @@ fn a_missing_right_ends_publishing_with_a_sentence() {
     assert_eq!(
         failure(&bench),
         "fact 1 of lane 0 is refused by facts/0: TopicAuthorizationFailed (Broker: Topic authorization failed); \
-         allow this client to write to the topic"
+         this client lacks Write on topic facts: \
+         kafka-acls.sh --add --allow-principal User:NAME --operation Write --topic facts"
     );
 }
 

@@ -1,0 +1,90 @@
+//! Which right is missing: Kafka tells that one is, and rarely which.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use crate::error::ServiceError;
+use crate::kafka::{self, Asking, Connection, Operation, Right};
+use crate::topology::Source;
+
+/// How long one topic has to give a record, its end, or a refusal.
+const ANSWER: Duration = Duration::from_secs(3);
+
+/// Tells a topic that this client may not see from one that is not there. `found` is what the cluster lists.
+///
+/// # Errors
+/// [`ServiceError::Forbidden`], with the right that the service needs.
+pub(crate) fn check_hidden<C: ConsumerContext>(
+    client: &BaseConsumer<C>,
+    brokers: &str,
+    found: &BTreeMap<String, i32>,
+    (sources, writes): (&[Source], &[Arc<str>]),
+) -> Result<(), ServiceError> {
+    let read = sources.iter().map(|source| (&source.topic, Operation::Read));
+    let letters = sources.iter().map(|source| &source.dead_letters);
+    let written = letters.chain(writes).map(|topic| (topic, Operation::Write));
+    for (topic, operation) in read.chain(written) {
+        if !found.contains_key(&**topic) && kafka::hides(client, topic) {
+            let right = Right::topic(operation, &**topic);
+            return Err(forbidden(brokers, right));
+        }
+    }
+    Ok(())
+}
+
+/// The error of a group that was refused a fetch: asks each topic by itself, for the refusal does not say which it was.
+pub(crate) fn unreadable(connection: &Connection, sources: &[Source]) -> ServiceError {
+    let refused = sources.iter().find(|source| may_not_read(connection, &source.topic));
+    match refused {
+        Some(source) => forbidden(&connection.brokers, Right::topic(Operation::Read, &*source.topic)),
+        None => ServiceError::Denied {
+            brokers: connection.brokers.clone(),
+            why: "it denied reading a topic for a moment, and grants it now".to_owned(),
+        },
+    }
+}
+
+/// A right that is missing at these brokers.
+pub(crate) fn forbidden(brokers: &str, right: Right) -> ServiceError {
+    ServiceError::Forbidden {
+        brokers: brokers.to_owned(),
+        right,
+    }
+}
+
+fn may_not_read(connection: &Connection, topic: &str) -> bool {
+    let Ok(client) = reader(connection, topic) else {
+        return false;
+    };
+    let until = Instant::now() + ANSWER;
+    while Instant::now() < until {
+        match client.poll(Duration::from_millis(100)) {
+            Some(Err(error)) if kafka::is_topic_denial(&error) => return true,
+            Some(Ok(_) | Err(KafkaError::PartitionEOF(_))) => return false,
+            Some(Err(_)) | None => {}
+        }
+    }
+    false
+}
+
+/// A client at the end of the topic's first partition, in no group.
+fn reader(connection: &Connection, topic: &str) -> KafkaResult<BaseConsumer<Asking>> {
+    let properties = [
+        ("group.id", "orderflow-looks-at-topics"),
+        ("enable.auto.commit", "false"),
+        ("enable.partition.eof", "true"),
+        ("fetch.wait.max.ms", "50"),
+    ];
+    let client: BaseConsumer<Asking> = connection
+        .client(&properties)
+        .create_with_context(Asking::of(connection))?;
+    let mut first = TopicPartitionList::new();
+    first.add_partition_offset(topic, 0, Offset::End)?;
+    client.assign(&first)?;
+    Ok(client)
+}

@@ -1,0 +1,270 @@
+//! How a client of the cluster is configured: one place for the connection that consumers, producers and tools share.
+
+mod built;
+mod reach;
+mod right;
+mod token;
+mod trust;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rdkafka::ClientContext;
+use rdkafka::client::OAuthToken;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::consumer::{BaseConsumer, ConsumerContext};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+pub use built::Unbuilt;
+pub use reach::listening;
+pub use right::{Operation, Resource, Right, hides, is_denial, is_denied, is_topic_denial};
+pub use token::{TokenSource, Tokens};
+pub use trust::Distrust;
+
+/// The cluster and how to speak to it.
+///
+/// `properties` are librdkafka's own, as a user wrote them under `[kafka]`; they win over every default set here and by
+/// the caller; the few that a guarantee rests on are refused, see [`Connection::forbidden_property`].
+#[derive(Clone, Default)]
+pub struct Connection {
+    /// Comma-separated `host:port` list.
+    pub brokers: String,
+    /// librdkafka properties passed through.
+    pub properties: BTreeMap<String, String>,
+    /// Where tokens for OAUTHBEARER come from, where it is used.
+    pub tokens: Option<TokenSource>,
+}
+
+/// Properties whose value a guarantee rests on: passing them through would break it silently.
+const OURS: &[&str] = &[
+    "acks",
+    "auto.offset.reset",
+    "bootstrap.servers",
+    "enable.auto.commit",
+    "enable.auto.offset.store",
+    "enable.gapless.guarantee",
+    "enable.idempotence",
+    "enable.partition.eof",
+    "group.id",
+    "group.protocol",
+    "group.instance.id",
+    "group.remote.assignor",
+    "isolation.level",
+    "message.timeout.ms",
+    "metadata.broker.list",
+    "partition.assignment.strategy",
+    "partitioner",
+    "request.required.acks",
+    "session.timeout.ms",
+    "delivery.timeout.ms",
+    "transactional.id",
+];
+
+impl Connection {
+    /// A connection to `brokers` with nothing else set.
+    #[must_use]
+    pub fn to(brokers: impl Into<String>) -> Self {
+        Self {
+            brokers: brokers.into(),
+            ..Self::default()
+        }
+    }
+
+    /// A client configuration: `defaults` first, the user's properties over them.
+    #[must_use]
+    pub fn client(&self, defaults: &[(&str, &str)]) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &self.brokers);
+        config.set("client.id", concat!("orderflow/", env!("CARGO_PKG_VERSION")));
+        for (name, value) in defaults {
+            config.set(*name, *value);
+        }
+        for (name, value) in &self.properties {
+            config.set(name, value);
+        }
+        config
+    }
+
+    /// A client that only asks, in no group.
+    ///
+    /// # Errors
+    /// What librdkafka does not take.
+    pub fn asking(&self) -> Result<BaseConsumer<Asking>, KafkaError> {
+        let client: BaseConsumer<Asking> = self.client(&[]).create_with_context(Asking::of(self))?;
+        // Fetches the first token where one is needed: nobody connects without.
+        let _nothing_yet = client.poll(std::time::Duration::ZERO);
+        Ok(client)
+    }
+
+    /// What the context of a client of this connection asks for tokens.
+    #[must_use]
+    pub fn tokens(&self) -> Tokens {
+        Tokens::from(self.tokens.clone())
+    }
+
+    /// What of the configuration makes the connection less safe than it looks, one sentence each.
+    #[must_use]
+    pub fn risks(&self) -> Vec<String> {
+        let is = |name: &str, values: &[&str]| {
+            let value = self.properties.get(name).map(|value| value.to_lowercase());
+            value.is_some_and(|value| values.contains(&&*value))
+        };
+        let mut risks = Vec::new();
+        if is("enable.ssl.certificate.verification", &["false", "0", "f"]) {
+            risks.push(
+                "enable.ssl.certificate.verification is off: whoever is in between can read and change everything, the \
+                 password included"
+                    .to_owned(),
+            );
+        } else if is("ssl.endpoint.identification.algorithm", &["none"]) {
+            risks.push(
+                "ssl.endpoint.identification.algorithm is none: any host with a certificate of a trusted authority can \
+                 stand in for the brokers"
+                    .to_owned(),
+            );
+        }
+        risks
+    }
+
+    /// The first of the user's properties that is not theirs to set, if there is one.
+    #[must_use]
+    pub fn forbidden_property(&self) -> Option<&str> {
+        self.properties
+            .keys()
+            .map(String::as_str)
+            .find(|name| OURS.contains(name))
+    }
+}
+
+impl fmt::Debug for Connection {
+    /// Names the properties and hides their values: passwords are among them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.properties.keys().collect();
+        f.debug_struct("Connection")
+            .field("brokers", &self.brokers)
+            .field("properties", &names)
+            .field("tokens", &self.tokens)
+            .finish()
+    }
+}
+
+/// The context of a client that only asks.
+#[derive(Debug, Default)]
+pub struct Asking(Tokens);
+
+impl Asking {
+    /// For a client of this connection.
+    #[must_use]
+    pub fn of(connection: &Connection) -> Self {
+        Self(connection.tokens())
+    }
+}
+
+impl ClientContext for Asking {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        log(level, facility, line);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(%error, reason, "Kafka client");
+    }
+
+    fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+        self.0.fresh()
+    }
+}
+
+impl ConsumerContext for Asking {}
+
+/// Why the brokers and this client do not come together, though both are there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// They refuse its credentials, with what they say.
+    Credentials(String),
+    /// TLS does not come about, with what librdkafka says.
+    Tls(String),
+}
+
+/// What a client said by itself that tells why it does not connect. Contexts keep one.
+#[derive(Debug, Default)]
+pub struct Heard(Mutex<Said>);
+
+#[derive(Debug, Default)]
+struct Said {
+    refusal: Option<Refusal>,
+    failure: Option<String>,
+    /// Whichever came last.
+    newest: Option<String>,
+}
+
+impl Heard {
+    /// Takes note of an error of the client.
+    pub fn note(&self, error: &KafkaError, reason: &str) {
+        let refusal = match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::Authentication) => Some(Refusal::Credentials(reason.to_owned())),
+            Some(RDKafkaErrorCode::SSL) => Some(Refusal::Tls(reason.to_owned())),
+            // What a broker objects to after the handshake counts as a lost connection.
+            Some(RDKafkaErrorCode::BrokerTransportFailure) if reason.contains("SSL alert number") => {
+                Some(Refusal::Tls(reason.to_owned()))
+            }
+            // The former follows every other failure and says less, the latter is none.
+            Some(RDKafkaErrorCode::AllBrokersDown | RDKafkaErrorCode::PartitionEOF) => return,
+            _ => None,
+        };
+        let mut said = self.said();
+        match refusal {
+            Some(refusal) => said.refusal = Some(refusal),
+            None => said.failure = Some(reason.to_owned()),
+        }
+        said.newest = Some(reason.to_owned());
+    }
+
+    /// The refusal, if there was one.
+    pub fn refusal(&self) -> Option<Refusal> {
+        self.said().refusal.clone()
+    }
+
+    /// A refusal in its words, else the last other failure.
+    pub fn last(&self) -> Option<String> {
+        let refusal = self.refusal().map(|refusal| match refusal {
+            Refusal::Credentials(said) | Refusal::Tls(said) => said,
+        });
+        refusal.or_else(|| self.failure())
+    }
+
+    /// The last other failure.
+    pub fn failure(&self) -> Option<String> {
+        self.said().failure.clone()
+    }
+
+    /// What was said since this was asked last, the newest of it.
+    pub fn news(&self) -> Option<String> {
+        self.said().newest.take()
+    }
+
+    fn said(&self) -> MutexGuard<'_, Said> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What is wrong with a configuration, without the value, which may be a password.
+pub(crate) fn plain(error: &KafkaError) -> String {
+    match error {
+        KafkaError::ClientConfig(_, why, name, _) => format!("{name}: {why}"),
+        other => other.to_string(),
+    }
+}
+
+/// librdkafka's own log lines, at the level they deserve here: most of its errors are retried by itself.
+pub(crate) fn log(level: RDKafkaLogLevel, facility: &str, line: &str) {
+    match level {
+        RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
+            tracing::error!(target: "librdkafka", facility, "{line}");
+        }
+        RDKafkaLogLevel::Error | RDKafkaLogLevel::Warning => tracing::debug!(target: "librdkafka", facility, "{line}"),
+        _ => tracing::trace!(target: "librdkafka", facility, "{line}"),
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use orderflow_runtime::kafka::Connection;
+use orderflow_runtime::kafka::{Connection, Operation, Right};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::BorrowedMessage;
@@ -64,10 +64,8 @@ impl Cluster {
                 .topics()
                 .iter()
                 .find(|found| found.name() == topic.name && found.error().is_none());
-            let found = found.ok_or_else(|| Error::NoTopic {
-                topic: topic.name.clone(),
-                brokers: connection.brokers.clone(),
-            })?;
+            let right = || Right::topic(Operation::Read, &topic.name);
+            let found = found.ok_or_else(|| client::absent(connection, &consumer, right(), &topic.name))?;
             let partitions = i32::try_from(found.partitions().len()).unwrap_or(i32::MAX);
             topics.push((topic.name.clone(), partitions));
         }
@@ -169,7 +167,8 @@ impl Cluster {
 
     fn failed(&self, topic: &str, error: &KafkaError) -> AuditError {
         let what = format!("reading `{topic}`");
-        AuditError::Cluster(client::answer(
+        AuditError::Cluster(client::answer_or(
+            Right::topic(Operation::Read, topic),
             &self.connection,
             self.consumer.context().heard(),
             &what,

@@ -1,15 +1,20 @@
 //! Makes the topics what a plan says.
 
-use orderflow_runtime::kafka::Connection;
+use std::time::{Duration, Instant};
+
+use orderflow_runtime::kafka::{self, Connection, Operation, Right};
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::types::RDKafkaErrorCode;
 use serde::Serialize;
 
 use super::client::{self, Listener, REQUEST};
-use super::cluster::addresses;
+use super::cluster::{addresses, configurations};
 use super::error::{Error, Heard};
-use super::plan::{Action, Plan, Step};
+use super::plan::{Action, Change, Plan, Step};
 use super::visible::await_visible;
+
+/// How long the brokers may take to know a change that was made.
+const CHANGED: Duration = Duration::from_secs(5);
 
 /// What became of one step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -80,14 +85,43 @@ impl Link<'_> {
         }
         let alterations: Vec<_> = steps.iter().map(|step| alteration(step)).collect();
         let options = AdminOptions::new().request_timeout(Some(REQUEST));
-        let results = client::wait(self.admin.alter_configs(&alterations, &options))
+        client::wait(self.admin.alter_configs(&alterations, &options))
             .map_err(|error| client::answer(self.connection, Heard(None), "changing topics", &error))?;
-        let outcomes = steps
-            .iter()
-            .zip(results)
-            .map(|(step, result)| Outcome::of(step.topic.clone(), Action::Change, result.err().map(|(_, code)| code)));
+        let unchanged = self.unchanged(steps)?;
+        let outcomes = steps.iter().map(|step| Outcome {
+            topic: step.topic.clone(),
+            action: Action::Change,
+            error: unchanged.contains(&&*step.topic).then(|| left(&step.topic)),
+        });
         Ok(outcomes.collect())
     }
+
+    /// The topics that are still as they were. The client library drops what the brokers say about each, so they are asked
+    /// again, for a moment: who has been told of a change does not know it at once.
+    fn unchanged<'a>(&self, steps: &[&'a Step]) -> Result<Vec<&'a str>, Error> {
+        let names: Vec<_> = steps.iter().map(|step| &*step.topic).collect();
+        let until = Instant::now() + CHANGED;
+        loop {
+            let found = configurations(self.connection, &names)?;
+            let is_as_it_was = |step: &&&Step| {
+                let values = found.get(&step.topic);
+                let has = |change: &Change| {
+                    values.is_some_and(|all| all.get(&change.property).is_some_and(|value| value.value == change.to))
+                };
+                !step.changes.iter().all(has)
+            };
+            let left: Vec<_> = steps.iter().filter(is_as_it_was).map(|step| &*step.topic).collect();
+            if left.is_empty() || Instant::now() > until {
+                return Ok(left);
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+}
+
+fn left(topic: &str) -> String {
+    let right = Right::topic(Operation::AlterConfigs, topic);
+    format!("Kafka left it as it was; does this client have {right}?")
 }
 
 fn new_topic(step: &Step) -> NewTopic<'_> {
@@ -116,10 +150,11 @@ impl Outcome {
     }
 
     fn of(topic: String, action: Action, error: Option<RDKafkaErrorCode>) -> Self {
-        Self {
-            topic,
-            action,
-            error: error.map(|code| code.to_string()),
-        }
+        let right = Right::topic(Operation::Create, &topic);
+        let error = error.map(|code| match code {
+            code if kafka::is_denied(code) => format!("Kafka denies this client {right}"),
+            code => code.to_string(),
+        });
+        Self { topic, action, error }
     }
 }

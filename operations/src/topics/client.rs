@@ -6,9 +6,9 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
-use orderflow_runtime::kafka::Connection;
+use orderflow_runtime::kafka::{self, Connection, Refusal, Right, Tokens};
 use rdkafka::admin::AdminClient;
-use rdkafka::client::ClientContext;
+use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -29,17 +29,20 @@ const MOST_SAID: usize = 50;
 #[derive(Debug, Default)]
 pub(crate) struct Listener {
     failure: Mutex<Option<String>>,
-    refusal: Mutex<Option<String>>,
+    refusals: kafka::Heard,
+    tokens: Tokens,
 }
 
 impl Listener {
-    pub(crate) fn heard(&self) -> Heard {
-        Heard(kept(&self.failure).clone())
+    fn of(connection: &Connection) -> Self {
+        Self {
+            tokens: connection.tokens(),
+            ..Self::default()
+        }
     }
 
-    fn refused(&self) -> Option<Heard> {
-        let refusal = kept(&self.refusal).clone();
-        refusal.map(|said| Heard(Some(said)))
+    pub(crate) fn heard(&self) -> Heard {
+        Heard(kept(&self.failure).clone())
     }
 }
 
@@ -48,6 +51,8 @@ fn kept(said: &Mutex<Option<String>>) -> MutexGuard<'_, Option<String>> {
 }
 
 impl ClientContext for Listener {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         tracing::debug!(target: "librdkafka", ?level, facility, "{message}");
         if facility == "FAIL" {
@@ -57,20 +62,28 @@ impl ClientContext for Listener {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Authentication) {
-            *kept(&self.refusal) = Some(reason.to_owned());
-        }
+        self.refusals.note(&error, reason);
         tracing::debug!(target: "librdkafka", "{error}: {reason}");
+    }
+
+    fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+        self.tokens.fresh()
     }
 }
 
 impl ConsumerContext for Listener {}
 
 /// A client that changes topics. It tells nothing of its connections: ask a [`reader`] first whether the cluster is there.
+///
+/// # Errors
+/// [`Error::NoTokens`] with OAUTHBEARER: the client library gives its client for administration no way to get a token.
 pub(super) fn admin(connection: &Connection) -> Result<AdminClient<Listener>, Error> {
+    if connection.tokens.is_some() {
+        return Err(Error::NoTokens);
+    }
     let config = connection.client(&[]);
     config
-        .create_with_context(Listener::default())
+        .create_with_context(Listener::of(connection))
         .map_err(|error| configuration(&error))
 }
 
@@ -78,7 +91,7 @@ pub(super) fn admin(connection: &Connection) -> Result<AdminClient<Listener>, Er
 pub(crate) fn reader(connection: &Connection, defaults: &[(&str, &str)]) -> Result<BaseConsumer<Listener>, Error> {
     let config = connection.client(defaults);
     config
-        .create_with_context(Listener::default())
+        .create_with_context(Listener::of(connection))
         .map_err(|error| configuration(&error))
 }
 
@@ -86,6 +99,8 @@ pub(crate) fn reader(connection: &Connection, defaults: &[(&str, &str)]) -> Resu
 /// of our credentials is noticed and told as what it is: the client tries them again for ever.
 pub(crate) fn metadata(connection: &Connection, reader: &BaseConsumer<Listener>) -> Result<Metadata, Error> {
     let until = Instant::now() + REQUEST;
+    // A first token is fetched in here, where one is needed: without it nothing is sent.
+    let _nothing_yet = reader.poll(Duration::ZERO);
     loop {
         let left = until.saturating_duration_since(Instant::now());
         let error = match reader.fetch_metadata(None, left.min(STEP)) {
@@ -94,8 +109,13 @@ pub(crate) fn metadata(connection: &Connection, reader: &BaseConsumer<Listener>)
         };
         listen(reader);
         let brokers = connection.brokers.clone();
-        if let Some(cause) = reader.context().refused() {
-            return Err(Error::Credentials { brokers, cause });
+        match reader.context().refusals.refusal() {
+            Some(Refusal::Credentials(said)) => {
+                let cause = Heard(Some(said));
+                return Err(Error::Credentials { brokers, cause });
+            }
+            Some(Refusal::Tls(said)) => return Err(Error::Untrusted(connection.distrust(&said))),
+            None => {}
         }
         if Instant::now() >= until || !gave_up(&error) {
             return Err(answer(
@@ -139,6 +159,32 @@ pub(crate) fn answer(connection: &Connection, heard: Heard, what: &str, error: &
             seconds: REQUEST.as_secs(),
             cause: Heard(heard.0.or_else(|| Some(error.to_string()))),
         },
+    }
+}
+
+/// The same for a request that one right allows.
+pub(crate) fn answer_or(right: Right, connection: &Connection, heard: Heard, what: &str, error: &KafkaError) -> Error {
+    if kafka::is_denial(error) {
+        return forbidden(connection, right);
+    }
+    answer(connection, heard, what, error)
+}
+
+/// A right that the cluster denies.
+pub(crate) fn forbidden(connection: &Connection, right: Right) -> Error {
+    let brokers = connection.brokers.clone();
+    Error::Forbidden { brokers, right }
+}
+
+/// The error of a topic that is not among those listed: it does not exist, or it is hidden from who may not do anything
+/// with it.
+pub(crate) fn absent(connection: &Connection, reader: &BaseConsumer<Listener>, right: Right, topic: &str) -> Error {
+    if kafka::hides(reader, topic) {
+        return forbidden(connection, right);
+    }
+    Error::NoTopic {
+        topic: topic.to_owned(),
+        brokers: connection.brokers.clone(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use orderflow_runtime::kafka::Connection;
+use orderflow_runtime::kafka::{self, Connection, Operation, Right};
 use rdkafka::admin::{AdminOptions, ConfigResource, ConfigSource, OwnedResourceSpecifier, ResourceSpecifier};
 use rdkafka::metadata::{Metadata, MetadataTopic};
 
@@ -45,9 +45,18 @@ impl Cluster {
     /// # Errors
     /// [`Error::Unreachable`], [`Error::Configuration`], or [`Error::Broker`] when a topic may not be looked at.
     pub fn read(connection: &Connection, declaration: &Declaration) -> Result<Self, Error> {
-        let metadata = client::metadata(connection, &client::reader(connection, &[])?)?;
+        let reader = client::reader(connection, &[])?;
+        let metadata = client::metadata(connection, &reader)?;
         let declared = |topic: &&MetadataTopic| declaration.topics.iter().any(|wanted| wanted.name == topic.name());
         let found: Vec<_> = metadata.topics().iter().filter(declared).collect();
+        let unlisted = |name: &str| metadata.topics().iter().all(|topic| topic.name() != name);
+        let wanted = declaration.topics.iter().map(|wanted| &wanted.name);
+        if let Some(hidden) = wanted
+            .into_iter()
+            .find(|name| unlisted(name) && kafka::hides(&reader, name))
+        {
+            return Err(client::forbidden(connection, Right::topic(Operation::Describe, hidden)));
+        }
         let names: Vec<_> = found.iter().map(|topic| topic.name()).collect();
         let mut configs = configurations(connection, &names)?;
         let topics = found.iter().map(|topic| {
@@ -87,7 +96,7 @@ fn count(number: usize) -> i32 {
     i32::try_from(number).unwrap_or(i32::MAX)
 }
 
-fn configurations(
+pub(super) fn configurations(
     connection: &Connection,
     names: &[&str],
 ) -> Result<BTreeMap<String, BTreeMap<String, ConfigValue>>, Error> {
@@ -103,10 +112,17 @@ fn configurations(
         what: what.into(),
         code: code.to_string(),
     };
-    answers
-        .into_iter()
-        .map(|answer| answer.map_err(refused).map(configuration))
-        .collect()
+    let mut configurations = BTreeMap::new();
+    for answer in answers {
+        let (name, values) = configuration(answer.map_err(refused)?);
+        // The client library hands on a refusal as a topic without a single setting.
+        if values.is_empty() {
+            let right = Right::topic(Operation::DescribeConfigs, name);
+            return Err(client::forbidden(connection, right));
+        }
+        configurations.insert(name, values);
+    }
+    Ok(configurations)
 }
 
 fn configuration(resource: ConfigResource) -> (String, BTreeMap<String, ConfigValue>) {

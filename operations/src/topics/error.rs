@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use orderflow_runtime::kafka::{Distrust, Right};
 use serde::Serialize;
 use thiserror::Error;
 
@@ -28,6 +29,20 @@ pub enum Error {
         #[source]
         cause: Heard,
     },
+    /// The brokers' certificate is not trusted, or TLS does not come about for another reason.
+    #[error(transparent)]
+    Untrusted(Distrust),
+    /// The cluster knows us and denies us a right.
+    #[error("Kafka at {brokers} denies this client {right}")]
+    Forbidden {
+        /// As configured.
+        brokers: String,
+        /// What is missing.
+        right: Right,
+    },
+    /// Looking at the settings of topics and changing them does not work with OAUTHBEARER.
+    #[error("topics cannot be administered with OAUTHBEARER: librdkafka's client for it cannot be given a token here")]
+    NoTokens,
     /// The client could not be configured; a property is wrong.
     #[error("the Kafka client does not take its configuration: {0}")]
     Configuration(String),

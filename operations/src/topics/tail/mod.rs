@@ -7,7 +7,7 @@ mod start;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use orderflow_runtime::kafka::Connection;
+use orderflow_runtime::kafka::{self, Connection, Operation, Right};
 use orderflow_schemas::registry::Reader;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
@@ -169,6 +169,7 @@ impl Tail {
         let found = match self.consumer.poll(wait) {
             Some(Ok(message)) => Found::of(&message, self.left.front(), self.key.as_deref(), &self.reader),
             Some(Err(KafkaError::PartitionEOF(_))) => self.end_of_partition(),
+            Some(Err(error)) if kafka::is_topic_denial(&error) => return Err(self.denied()),
             Some(Err(error)) => {
                 tracing::debug!("reading: {error}");
                 Found::Nothing
@@ -228,6 +229,13 @@ impl Tail {
             }),
             _ => Ok(()),
         }
+    }
+
+    /// Reading a topic is refused: the one that is being read.
+    fn denied(&self) -> Error {
+        let span = self.left.front().or(self.searched.first());
+        let topic = span.map_or("", |span| &span.topic);
+        client::forbidden(&self.connection, Right::topic(Operation::Read, topic))
     }
 
     fn error(&self, error: &KafkaError) -> Error {

@@ -1,6 +1,6 @@
 //! Which offsets of which partitions are read.
 
-use orderflow_runtime::kafka::Connection;
+use orderflow_runtime::kafka::{Connection, Operation, Right};
 use orderflow_runtime::partitioner::partition_of;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
@@ -58,10 +58,8 @@ impl Lookup<'_> {
             .topics()
             .iter()
             .find(|found| found.name() == topic && found.error().is_none());
-        let found = found.ok_or_else(|| Error::NoTopic {
-            topic: topic.to_owned(),
-            brokers: self.connection.brokers.clone(),
-        })?;
+        let right = || Right::topic(Operation::Read, topic);
+        let found = found.ok_or_else(|| client::absent(self.connection, self.consumer, right(), topic))?;
         let count = i32::try_from(found.partitions().len()).unwrap_or(i32::MAX);
         match (self.options.partition, &self.options.key) {
             (Some(partition), _) if partition < 0 || partition >= count => Err(Error::NoPartition {

@@ -3,11 +3,12 @@
 use std::time::{Duration, Instant};
 
 use orderflow_producers::Position;
-use orderflow_runtime::kafka::Connection;
+use orderflow_runtime::kafka::{self, Asking, Connection, Operation, Right};
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
 
+use crate::commands::failures;
 use crate::report::{Failure, Stop};
 use crate::signals::Signals;
 use crate::slug::Slug;
@@ -31,8 +32,9 @@ pub(crate) fn until_handled(
     signals: &Signals,
 ) -> Result<(), Stop> {
     let deadline = Instant::now() + timeout;
-    let client = client(connection, group).map_err(|error| unreachable(&error))?;
-    while !has_handled(&client, positions).map_err(|error| unreachable(&error))? {
+    let failed = |error: KafkaError| unreadable(&connection.brokers, group, &error);
+    let client = client(connection, group).map_err(failed)?;
+    while !has_handled(&client, positions).map_err(failed)? {
         if Instant::now() > deadline {
             return Err(too_late(group, timeout).into());
         }
@@ -44,18 +46,23 @@ pub(crate) fn until_handled(
     Ok(())
 }
 
-fn client(connection: &Connection, group: &str) -> Result<BaseConsumer, KafkaError> {
+fn client(connection: &Connection, group: &str) -> Result<BaseConsumer<Asking>, KafkaError> {
     connection
         .client(&[("group.id", group), ("enable.auto.commit", "false")])
-        .create()
+        .create_with_context(Asking::of(connection))
 }
 
-fn has_handled(client: &BaseConsumer, positions: &[Position]) -> Result<bool, KafkaError> {
+fn has_handled(client: &BaseConsumer<Asking>, positions: &[Position]) -> Result<bool, KafkaError> {
     let mut asked = TopicPartitionList::new();
     for position in positions {
         asked.add_partition(&position.topic, position.partition);
     }
-    let committed = client.committed_offsets(asked, ANSWER)?;
+    listen(client)?;
+    let answer = client.committed_offsets(asked, ANSWER);
+    if answer.is_err() {
+        listen(client)?;
+    }
+    let committed = answer?;
     Ok(positions.iter().all(|position| {
         let at = committed.find_partition(&position.topic, position.partition);
         at.and_then(|at| at.offset().to_raw())
@@ -63,7 +70,23 @@ fn has_handled(client: &BaseConsumer, positions: &[Position]) -> Result<bool, Ka
     }))
 }
 
-fn unreachable(error: &KafkaError) -> Failure {
+/// Lets the client say what it has to say: a question to a group that denies it is tried again until its time is up, and
+/// only here is said why. A token that is needed is fetched in here too.
+fn listen(client: &BaseConsumer<Asking>) -> Result<(), KafkaError> {
+    while let Some(said) = client.poll(Duration::ZERO) {
+        if let Err(error) = said
+            && kafka::is_denial(&error)
+        {
+            return Err(error);
+        }
+    }
+    Ok(())
+}
+
+fn unreadable(brokers: &str, group: &str, error: &KafkaError) -> Failure {
+    if kafka::is_denial(error) {
+        return failures::forbidden(brokers, &Right::group(Operation::Describe, group));
+    }
     Failure::new(Slug::KafkaUnavailable, "the positions of the group could not be read").caused_by(error)
 }
 

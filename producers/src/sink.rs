@@ -11,7 +11,7 @@ mod ledger;
 
 use std::time::{Duration, Instant};
 
-use orderflow_runtime::kafka::Connection;
+use orderflow_runtime::kafka::{Connection, Operation, Right, is_denied};
 use orderflow_schemas::{Codec, Contract, Trace, headers};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Header, OwnedHeaders};
@@ -112,6 +112,7 @@ impl Tally {
 /// Sends events to one topic. Dropped before [`Sink::finish`], it forgets what is in flight.
 pub struct Sink {
     producer: BaseProducer<Ledger>,
+    brokers: String,
     options: SinkOptions,
     stop: Stop,
     partitions: usize,
@@ -133,10 +134,11 @@ impl Sink {
     /// A configuration that is not accepted, no broker within [`Patience::connect`], wrong credentials, a missing topic.
     pub fn open(connection: &Connection, options: SinkOptions, stop: &Stop) -> Result<Self, SinkError> {
         let producer = connect::client(connection, &options)?;
-        let partitions = connect::partitions(&producer, &connection.brokers, &options, stop)?;
+        let partitions = connect::partitions(&producer, connection, &options, stop)?;
         producer.context().has_partitions(partitions);
         Ok(Self {
             producer,
+            brokers: connection.brokers.clone(),
             options,
             stop: stop.clone(),
             partitions,
@@ -279,8 +281,13 @@ impl Sink {
         if let Some((key, bytes)) = refusal.too_large {
             return Err(SinkError::TooLarge { topic, key, bytes });
         }
+        let fatal = self.producer.client().fatal_error();
+        if refusal.is_denial || fatal.as_ref().is_some_and(|(code, _)| is_denied(*code)) {
+            let (brokers, right) = (self.brokers.clone(), Right::topic(Operation::Write, topic));
+            return Err(SinkError::Denied { brokers, right });
+        }
         // A fatal error purges the queue, and those reports can come before that of the record it is about.
-        let fatal = self.producer.client().fatal_error().filter(|_| refusal.is_consequence);
+        let fatal = fatal.filter(|_| refusal.is_consequence);
         Err(SinkError::Refused {
             topic,
             partition: refusal.partition,
@@ -310,7 +317,7 @@ impl Sink {
             topic: self.options.topic.clone(),
             pending: self.tally().pending(),
             waited,
-            reason: self.producer.context().complaint().map(|complaint| complaint.reason),
+            reason: self.producer.context().heard().last(),
         }
     }
 }

@@ -173,6 +173,8 @@ pub(super) fn of_sink(error: &SinkError) -> Failure {
         SinkError::Configuration(_) => Slug::ConfigInvalid,
         SinkError::Unreachable { .. } => Slug::KafkaUnavailable,
         SinkError::Credentials { .. } => Slug::Unauthenticated,
+        SinkError::Untrusted(distrust) => return untrusted(distrust),
+        SinkError::Denied { brokers, right } => return forbidden(brokers, right),
         SinkError::MissingTopic { .. } => Slug::TopicMissing,
         SinkError::TooLarge { .. } => Slug::ValidationFailed,
         SinkError::Refused { reason, .. } => answered(reason),
@@ -298,7 +300,7 @@ fn untrusted(distrust: &Distrust) -> Failure {
 }
 
 /// A right that is missing.
-fn forbidden(brokers: &str, right: &Right) -> Failure {
+pub(crate) fn forbidden(brokers: &str, right: &Right) -> Failure {
     Failure::new(
         Slug::Forbidden,
         format!("Kafka at {brokers} denies this client {right}"),

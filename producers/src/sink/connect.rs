@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use orderflow_runtime::kafka::Connection;
+use orderflow_runtime::kafka::{self, Connection, Operation, Refusal, Right};
 use rdkafka::error::KafkaError;
 use rdkafka::producer::{BaseProducer, Producer as _};
 
@@ -30,22 +30,26 @@ pub(super) fn client(connection: &Connection, options: &SinkOptions) -> Result<B
         ("queue.buffering.max.messages", &options.in_flight.to_string()),
         ("queue.buffering.max.kbytes", "16384"),
     ]);
-    config.create_with_context(Ledger::new()).map_err(|error| {
-        SinkError::Configuration(match error {
-            KafkaError::ClientConfig(_, problem, name, _) => format!("{name}: {problem}"),
-            other => other.to_string(),
+    config
+        .create_with_context(Ledger::new(connection.tokens()))
+        .map_err(|error| {
+            SinkError::Configuration(match error {
+                KafkaError::ClientConfig(_, problem, name, _) => format!("{name}: {problem}"),
+                other => other.to_string(),
+            })
         })
-    })
 }
 
 /// Asks for all topics: a request that names one may create it on brokers that do so by default.
 pub(super) fn partitions(
     producer: &BaseProducer<Ledger>,
-    brokers: &str,
+    connection: &Connection,
     options: &SinkOptions,
     stop: &Stop,
 ) -> Result<usize, SinkError> {
     let began = Instant::now();
+    // A first token is fetched in here, where one is needed: without it nothing is sent.
+    producer.poll(Duration::ZERO);
     loop {
         if stop.is_requested() {
             return Err(SinkError::Stopped);
@@ -56,37 +60,47 @@ pub(super) fn partitions(
                 let topic = metadata.topics().iter().find(|topic| topic.name() == options.topic);
                 return match topic.map(|topic| topic.partitions().len()) {
                     Some(count) if count > 0 => Ok(count),
-                    _ => Err(SinkError::MissingTopic {
-                        topic: options.topic.clone(),
-                        brokers: brokers.to_owned(),
-                    }),
+                    _ => Err(absent(connection, &options.topic)),
                 };
             }
-            Err(error) => not_yet(producer, brokers, &error, began.elapsed(), left.is_zero())?,
+            Err(error) => not_yet(producer, connection, &error, began.elapsed(), left.is_zero())?,
         }
+    }
+}
+
+/// The error of a topic that is not among those listed: it does not exist, or it is hidden from who may do nothing with it.
+fn absent(connection: &Connection, topic: &str) -> SinkError {
+    let brokers = connection.brokers.clone();
+    let hidden = connection.asking().is_ok_and(|client| kafka::hides(&client, topic));
+    if hidden {
+        let right = Right::topic(Operation::Write, topic);
+        return SinkError::Denied { brokers, right };
+    }
+    SinkError::MissingTopic {
+        topic: topic.to_owned(),
+        brokers,
     }
 }
 
 /// Fails when trying again is useless, or time is up.
 fn not_yet(
     producer: &BaseProducer<Ledger>,
-    brokers: &str,
+    connection: &Connection,
     error: &KafkaError,
     waited: Duration,
     time_is_up: bool,
 ) -> Result<(), SinkError> {
     producer.poll(Duration::from_millis(20));
-    let brokers = brokers.to_owned();
-    match producer.context().complaint() {
-        Some(complaint) if complaint.is_about_credentials => Err(SinkError::Credentials {
-            brokers,
-            reason: complaint.reason,
-        }),
-        complaint if time_is_up => Err(SinkError::Unreachable {
+    let brokers = connection.brokers.clone();
+    let heard = producer.context().heard();
+    match heard.refusal() {
+        Some(Refusal::Credentials(reason)) => Err(SinkError::Credentials { brokers, reason }),
+        Some(Refusal::Tls(said)) => Err(SinkError::Untrusted(connection.distrust(&said))),
+        None if time_is_up => Err(SinkError::Unreachable {
             brokers,
             waited,
-            reason: complaint.map_or_else(|| error.to_string(), |complaint| complaint.reason),
+            reason: heard.failure().unwrap_or_else(|| error.to_string()),
         }),
-        _ => Ok(()),
+        None => Ok(()),
     }
 }

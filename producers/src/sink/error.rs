@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use orderflow_runtime::kafka::{Distrust, Right};
 use thiserror::Error;
 
 /// What ends a run of a [`Sink`](super::Sink). Each says what the caller can do next.
@@ -30,6 +31,17 @@ pub enum SinkError {
         brokers: String,
         /// What they say.
         reason: String,
+    },
+    /// The brokers' certificate is not trusted, or TLS does not come about for another reason. Nothing was written.
+    #[error(transparent)]
+    Untrusted(Distrust),
+    /// The cluster knows this client and denies it a right. What was not acknowledged before is not written.
+    #[error("Kafka at {brokers} denies this client {right}")]
+    Denied {
+        /// The brokers as configured.
+        brokers: String,
+        /// What is missing.
+        right: Right,
     },
     /// The topic is not there. Nothing was written. `orderflow topics apply` makes it.
     #[error("the topic {topic:?} does not exist on {brokers}")]

@@ -4,8 +4,9 @@ use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
+use orderflow_runtime::kafka::{Heard, Tokens, is_denial};
 use rdkafka::Message as _;
-use rdkafka::client::ClientContext;
+use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;
 use rdkafka::producer::{DeliveryResult, ProducerContext};
@@ -32,13 +33,8 @@ pub(super) struct Refusal {
     pub(super) too_large: Option<(String, usize)>,
     /// It was not refused itself; the client gave up what was queued behind a record that was.
     pub(super) is_consequence: bool,
-}
-
-/// A global error of the client, most of which it retries by itself.
-#[derive(Debug, Clone)]
-pub(super) struct Complaint {
-    pub(super) is_about_credentials: bool,
-    pub(super) reason: String,
+    /// A right is missing.
+    pub(super) is_denial: bool,
 }
 
 #[derive(Debug)]
@@ -53,11 +49,12 @@ pub(super) struct Ledger {
     /// Offset of the last acknowledged record of each partition, -1 where there is none.
     offsets: OnceLock<Box<[AtomicI64]>>,
     refusal: Mutex<Option<Refusal>>,
-    complaint: Mutex<Option<Complaint>>,
+    heard: Heard,
+    tokens: Tokens,
 }
 
 impl Ledger {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(tokens: Tokens) -> Self {
         Self {
             began: Instant::now(),
             now: AtomicUsize::new(0),
@@ -66,7 +63,8 @@ impl Ledger {
             latencies: Histogram::default(),
             offsets: OnceLock::new(),
             refusal: Mutex::default(),
-            complaint: Mutex::default(),
+            heard: Heard::default(),
+            tokens,
         }
     }
 
@@ -87,8 +85,9 @@ impl Ledger {
         self.refusal.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    pub(super) fn complaint(&self) -> Option<Complaint> {
-        self.complaint.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// What the client said of its connections, most of which it tries again by itself.
+    pub(super) const fn heard(&self) -> &Heard {
+        &self.heard
     }
 
     /// The time since the client began, which travels with a record as its opaque and comes back with its report.
@@ -135,21 +134,19 @@ impl Ledger {
 }
 
 impl ClientContext for Ledger {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
         tracing::debug!(target: "librdkafka", ?level, facility, "{line}");
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!(target: "librdkafka", %error, "{reason}");
-        let is_about_credentials = error.rdkafka_error_code() == Some(RDKafkaErrorCode::Authentication);
-        let mut last = self.complaint.lock().unwrap_or_else(PoisonError::into_inner);
-        // "All brokers are down" follows every failure to connect and says less than the failure.
-        if last.is_none() || error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
-            *last = Some(Complaint {
-                is_about_credentials,
-                reason: reason.to_owned(),
-            });
-        }
+        self.heard.note(&error, reason);
+    }
+
+    fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+        self.tokens.fresh()
     }
 }
 
@@ -161,6 +158,7 @@ impl ProducerContext for Ledger {
             Ok(record) => self.acknowledge(record.partition(), record.offset(), sent),
             Err((error, record)) => self.refuse(error, || Refusal {
                 is_consequence: is_consequence(error),
+                is_denial: is_denial(error),
                 partition: record.partition(),
                 reason: error.to_string(),
                 too_large: is_about_size(error).then(|| {

@@ -114,6 +114,24 @@ fn a_wrong_password_is_one_clear_refusal_everywhere() {
     }
 }
 
+/// Brokers hang up on who speaks another protocol, and librdkafka does not always say so.
+#[test]
+#[ignore = "needs Kafka's jars; run by ./tests/run"]
+fn who_gives_no_credentials_is_told_what_to_look_at() {
+    let (_broker, address) = Broker::start_guarded(USER, &unique("right"));
+    let client = Client::of(&address, "none");
+    fs::write(client.path().join("orderflow.toml"), format!("brokers = '{address}'\n")).expect("a file");
+    // Each waits for brokers as long as for any that do not answer; two of them stand for all.
+    for arguments in [COMMANDS[0], COMMANDS[4]] {
+        let (code, said) = client.said(arguments);
+        assert_eq!(code, Some(4), "{arguments:?}\n{said}");
+        assert!(said.contains("error[kafka-unavailable]: "), "{arguments:?}\n{said}");
+        let hint =
+            format!("hint: something listens at {address}: does it speak what security.protocol under [kafka] says?");
+        assert!(said.contains(&hint), "{arguments:?}\n{said}");
+    }
+}
+
 /// Whatever is logged: the program's own lines, those of its libraries, and all that librdkafka can say of itself.
 #[test]
 #[ignore = "needs Kafka's jars; run by ./tests/run"]

@@ -10,7 +10,7 @@ use orderflow_producers::emit::{EmitError, InvalidShape};
 use orderflow_producers::import::ImportError;
 use orderflow_producers::place::PlaceError;
 use orderflow_producers::stock::StockError;
-use orderflow_runtime::kafka::{Distrust, Right};
+use orderflow_runtime::kafka::{self, Distrust, Right};
 use orderflow_runtime::store::{OpenError, StoreError, postgres, sqlite};
 use orderflow_runtime::{Halt, ServiceError};
 use orderflow_schemas::registry::RegistryError;
@@ -22,7 +22,7 @@ use crate::slug::Slug;
 pub(super) fn of_topics(error: &topics::Error) -> Failure {
     use topics::Error;
     match error {
-        Error::Unreachable { .. } => unreachable(error),
+        Error::Unreachable { brokers, .. } => unreachable(brokers, error),
         Error::Credentials { .. } => refused(error),
         Error::Untrusted(distrust) => untrusted(distrust),
         Error::Forbidden { brokers, right } => forbidden(brokers, right),
@@ -171,7 +171,7 @@ pub(super) fn of_sink(error: &SinkError) -> Failure {
     let slug = match error {
         SinkError::Forbidden(_) => Slug::PropertyRefused,
         SinkError::Configuration(_) => Slug::ConfigInvalid,
-        SinkError::Unreachable { .. } => Slug::KafkaUnavailable,
+        SinkError::Unreachable { brokers, .. } => return unreachable(brokers, error),
         SinkError::Credentials { .. } => Slug::Unauthenticated,
         SinkError::Untrusted(distrust) => return untrusted(distrust),
         SinkError::Denied { brokers, right } => return forbidden(brokers, right),
@@ -184,7 +184,7 @@ pub(super) fn of_sink(error: &SinkError) -> Failure {
     let failure = Failure::from_error(slug, error);
     match error {
         SinkError::MissingTopic { .. } => failure.hint("orderflow topics apply"),
-        SinkError::Unreachable { .. } | SinkError::Configuration(_) => failure.hint("orderflow config show --origin"),
+        SinkError::Configuration(_) => failure.hint("orderflow config show --origin"),
         SinkError::Credentials { .. } => refused(error),
         _ => failure,
     }
@@ -196,7 +196,7 @@ pub(super) fn of_service(error: &ServiceError) -> Failure {
         ServiceError::Settings(_) | ServiceError::Configuration(_) => {
             Failure::from_error(Slug::ConfigInvalid, error).hint("orderflow config show --origin")
         }
-        ServiceError::Unreachable { .. } => unreachable(error),
+        ServiceError::Unreachable { brokers, .. } => unreachable(brokers, error),
         ServiceError::Denied { .. } => refused(error),
         ServiceError::Untrusted(distrust) => untrusted(distrust),
         ServiceError::Forbidden { brokers, right } => forbidden(brokers, right),
@@ -277,9 +277,16 @@ pub(super) fn of_ledger(error: &LedgerError) -> Failure {
     }
 }
 
-fn unreachable(error: &dyn std::error::Error) -> Failure {
-    Failure::from_error(Slug::KafkaUnavailable, error)
-        .hint("orderflow config show --origin tells where the address comes from")
+/// No broker answers. Where somebody listens all the same, what is spoken there may be another protocol.
+fn unreachable(brokers: &str, error: &dyn std::error::Error) -> Failure {
+    let failure = Failure::from_error(Slug::KafkaUnavailable, error)
+        .hint("orderflow config show --origin tells where the address comes from");
+    match kafka::listening(brokers) {
+        Some(address) => failure.hint(format!(
+            "something listens at {address}: does it speak what security.protocol under [kafka] says?"
+        )),
+        None => failure,
+    }
 }
 
 /// A broker that answers and lets nobody in.

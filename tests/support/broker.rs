@@ -63,7 +63,8 @@ impl Broker {
         (broker, format!("127.0.0.1:{guarded}"))
     }
 
-    fn launched((port, controller_port): (u16, u16), properties: &[String]) -> Self {
+    /// A broker on these ports with these properties, which win over what the script sets, and users for SCRAM.
+    pub(crate) fn launched((port, controller_port): (u16, u16), properties: &[String]) -> Self {
         let folder = TempDir::with_prefix("orderflow-broker").expect("a temporary folder");
         let process = launch(folder.path(), (port, controller_port), properties);
         let mut broker = Self {

@@ -4,10 +4,11 @@
 //! file bears its address, and who finds another id for a schema of ours forgets all of it.
 
 use std::collections::BTreeMap;
+use std::collections::hash_map::RandomState;
 use std::fs::{self, File};
+use std::hash::BuildHasher as _;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde::{Deserialize, Serialize};
 
@@ -87,14 +88,14 @@ fn read(path: &Path) -> io::Result<Said> {
 
 /// Whole or not at all: written beside it, made durable, then put in its place.
 fn write(path: &Path, said: &Said) -> io::Result<()> {
-    static COUNT: AtomicU32 = AtomicU32::new(0);
     let folder = path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;
-    let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    let beside = path.with_extension(format!("{}-{count}.new", std::process::id()));
+    // Not by the process's id: instances in containers share the folder, and each is process 1.
+    let drawn = RandomState::new().hash_one(());
+    let beside = path.with_extension(format!("{drawn:016x}.new"));
     let written = write_durably(&beside, said).and_then(|()| fs::rename(&beside, path));
     if written.is_err() {
         drop(fs::remove_file(&beside));

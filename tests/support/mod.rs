@@ -61,6 +61,6 @@ fn random() -> u64 {
 ///
 /// # Panics
 /// When it is not set.
-fn setting(name: &str) -> String {
+pub(crate) fn setting(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run this test by ./tests/run (docs/testing.md)"))
 }

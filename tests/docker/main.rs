@@ -1,0 +1,91 @@
+//! The cluster of `docker/compose.yaml` under load, and what goes wrong in it: brokers, the database and daemons killed,
+//! frozen and cut off. After each fault the audit finds nothing lost and nothing twice, all lag is gone within
+//! [`CAUGHT_UP`], and no standstill was longer than [`STANDSTILL`].
+//!
+//! ```text
+//! main.rs      which faults, in which order
+//! faults.rs    how each is done, and how it is seen to have hit
+//! stage.rs     the containers
+//! watch.rs     how the services get on meanwhile
+//! load.rs      the orders
+//! ```
+
+#![allow(
+    clippy::print_stderr,
+    reason = "the seed and the measured times are shown with the test"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod faults;
+mod load;
+mod stage;
+mod watch;
+
+use std::time::{Duration, Instant};
+
+use faults::Fault;
+use load::Load;
+use stage::Stage;
+use support::seed::{Dice, seed};
+use watch::Watch;
+
+/// From the end of the load to everything handled and published.
+const CAUGHT_UP: Duration = Duration::from_mins(1);
+
+/// The longest that a lane may handle nothing while orders come: what a fault lasts (16 s at most) or a session timeout
+/// (10 s), then taking over and reading on, on a machine that is shared.
+const STANDSTILL: Duration = Duration::from_secs(40);
+
+#[test]
+#[ignore = "needs Docker; run by ./tests/run"]
+fn a_broker_and_a_daemon_killed_in_a_cluster_cost_nothing() {
+    let mut dice = Dice::new(seed());
+    let stage = Stage::start(2);
+    suffer(&stage, &mut dice, &[&[Fault::BrokerKilled, Fault::InventoryKilled]]);
+}
+
+#[test]
+#[ignore = "needs Docker and a quarter of an hour; run by ./tests/run --docker-all"]
+fn nightly_whatever_fails_in_a_cluster_costs_nothing() {
+    let mut dice = Dice::new(seed());
+    let stage = Stage::start(3);
+    let mut order = Fault::ALL.to_vec();
+    for last in (1..order.len()).rev() {
+        order.swap(last, dice.below(last + 1));
+    }
+    let rounds: Vec<_> = order.iter().map(std::slice::from_ref).collect();
+    suffer(&stage, &mut dice, &rounds);
+}
+
+/// One load for each round, the round's faults within it, and a judgement.
+fn suffer(stage: &Stage, dice: &mut Dice, rounds: &[&[Fault]]) {
+    load::stock_up(stage);
+    let (mut orders, mut hits) = (0, 0);
+    for faults in rounds {
+        let (watch, load) = (Watch::start(stage), Load::start(stage, dice.next()));
+        watch.wait_for_progress(CAUGHT_UP * 2);
+        for fault in *faults {
+            let evidence = fault.hit(stage, &watch, dice);
+            eprintln!("{fault:?} hit: {evidence}");
+            hits += 1;
+            // Orders still come: all is well again only when every lane gets on.
+            watch.wait_for_progress(STANDSTILL);
+        }
+        orders += load.finish();
+        let ended = Instant::now();
+        stage.audit(&format!("after {faults:?}"), CAUGHT_UP, orders);
+        let (caught_up, longest) = (ended.elapsed(), watch.end());
+        eprintln!(
+            "{faults:?}: {orders} orders, audit clean {caught_up:.1?} after the last, longest standstill {longest:.1?}"
+        );
+        assert!(
+            longest.iter().all(|(_, still)| *still <= STANDSTILL),
+            "{faults:?}: {longest:?}, and at most {STANDSTILL:?} is allowed"
+        );
+    }
+    let planned: usize = rounds.iter().map(|faults| faults.len()).sum();
+    assert_eq!(hits, planned, "faults that hit, and that were planned");
+    eprintln!("{hits} of {planned} faults hit");
+}

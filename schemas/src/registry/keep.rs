@@ -59,21 +59,40 @@ impl Keep {
         }
     }
 
-    /// Adds to what is kept. Processes share the file: each reads it again before it writes, and what one of two writing
-    /// at the same moment leaves out is asked for again by whoever needs it. That it cannot be written is said and does
-    /// no harm before the registry goes away.
+    /// Adds to what is kept. Processes share the file: one at a time reads it again and writes it, so that none leaves out
+    /// what another has just added. That it cannot be written is said and does no harm before the registry goes away.
     pub(super) fn add(&self, news: impl FnOnce(&mut Said)) {
         let Some(path) = &self.path else { return };
-        let before = self.load();
-        let mut said = before.clone();
-        news(&mut said);
-        if said == before && path.exists() {
-            return;
-        }
-        if let Err(error) = write(path, &said) {
+        let kept = lock(path).and_then(|_lock| {
+            let before = self.load();
+            let mut said = before.clone();
+            news(&mut said);
+            if said == before && path.exists() {
+                return Ok(());
+            }
+            write(path, &said)
+        });
+        if let Err(error) = kept {
             tracing::warn!(file = %path.display(), %error, "what the schema registry said cannot be kept");
         }
     }
+}
+
+/// Alone with the file, until what this gives is dropped. The lock is on a file beside it, since it is replaced itself.
+fn lock(path: &Path) -> io::Result<File> {
+    fs::create_dir_all(folder_of(path))?;
+    let lock = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path.with_extension("lock"))?;
+    lock.lock()?;
+    Ok(lock)
+}
+
+fn folder_of(path: &Path) -> &Path {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(Path::new("."))
 }
 
 fn read(path: &Path) -> io::Result<Said> {
@@ -88,11 +107,6 @@ fn read(path: &Path) -> io::Result<Said> {
 
 /// Whole or not at all: written beside it, made durable, then put in its place.
 fn write(path: &Path, said: &Said) -> io::Result<()> {
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
     // Not by the process's id: instances in containers share the folder, and each is process 1.
     let drawn = RandomState::new().hash_one(());
     let beside = path.with_extension(format!("{drawn:016x}.new"));
@@ -101,7 +115,7 @@ fn write(path: &Path, said: &Said) -> io::Result<()> {
         drop(fs::remove_file(&beside));
         return written;
     }
-    File::open(folder)?.sync_all()
+    File::open(folder_of(path))?.sync_all()
 }
 
 fn write_durably(path: &Path, said: &Said) -> io::Result<()> {
@@ -109,4 +123,21 @@ fn write_durably(path: &Path, said: &Said) -> io::Result<()> {
     serde_json::to_writer_pretty(&mut file, said)?;
     file.write_all(b"\n")?;
     file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_who_add_at_the_same_time_lose_nothing() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let keep = || Keep::new(Some(folder.path().join("registry.json")), "http://localhost".to_owned());
+        std::thread::scope(|scope| {
+            for id in 0..16 {
+                scope.spawn(move || keep().add(|said| _ = said.ours.insert(format!("Event v{id}"), id)));
+            }
+        });
+        assert_eq!(keep().load().ours.len(), 16);
+    }
 }

@@ -282,7 +282,11 @@ impl Sink {
             return Err(SinkError::TooLarge { topic, key, bytes });
         }
         let fatal = self.producer.client().fatal_error();
-        if refusal.is_denial || fatal.as_ref().is_some_and(|(code, _)| is_denied(*code)) {
+        if refusal.is_denial
+            || fatal
+                .as_ref()
+                .is_some_and(|(code, why)| is_denied(*code) || follows_denial(why))
+        {
             let (brokers, right) = (self.brokers.clone(), Right::topic(Operation::Write, topic));
             return Err(SinkError::Denied { brokers, right });
         }
@@ -320,6 +324,15 @@ impl Sink {
             reason: self.producer.context().heard().last(),
         }
     }
+}
+
+/// Whether a fatal error says that a missing right left a gap: the client's own code is that of the gap, and the broker's
+/// is in its words only.
+fn follows_denial(why: &str) -> bool {
+    // `TopicAuthorizationFailed (Broker: Topic authorization failed)`: the words are in the brackets.
+    let told = RDKafkaErrorCode::TopicAuthorizationFailed.to_string();
+    told.split_once('(')
+        .is_some_and(|(_, words)| why.contains(words.trim_end_matches(')')))
 }
 
 impl std::fmt::Debug for Sink {

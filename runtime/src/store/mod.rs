@@ -10,6 +10,7 @@
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod database;
+mod held;
 pub mod postgres;
 pub mod sqlite;
 mod types;

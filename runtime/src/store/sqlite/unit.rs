@@ -7,12 +7,13 @@ use tokio::sync::OwnedMutexGuard;
 use uuid::Uuid;
 
 use super::failure::Failure;
-use super::held::Held;
+use super::held;
 use super::tables::{effects, inbox, lanes, outbox, progress, timers};
 use super::writer::{Durable, Writer};
 use super::{Shared, now};
 use crate::crash_point;
 use crate::rows::{RowKey, StoredRow};
+use crate::store::held::Held;
 use crate::store::{Admission, Answer, Arrival, Lane, Move, Sequence, StoreError, Turn, Unit, Writes};
 
 /// A transaction on one lane of a SQLite database.
@@ -88,7 +89,7 @@ impl SqliteUnit {
     fn write_rows(&mut self, writes: &Writes) -> Result<(), StoreError> {
         let lane = self.lane;
         self.run_holding(|connection, held| {
-            held.write(connection, &writes.rows)?;
+            held::write(held, connection, &writes.rows)?;
             inbox::bury(connection, &writes.dead, writes.now)?;
             effects::write(connection, &writes.effects)?;
             effects::attempt(connection, lane, &writes.attempts)?;
@@ -147,7 +148,7 @@ impl Unit for SqliteUnit {
     }
 
     async fn load(&mut self, keys: &[RowKey]) -> Result<Vec<StoredRow>, StoreError> {
-        let loaded = self.run_holding(|connection, held| held.load(connection, keys))?;
+        let loaded = self.run_holding(|connection, held| held::load(held, connection, keys))?;
         crash_point!("tx.load");
         Ok(loaded)
     }

@@ -12,11 +12,12 @@ use rusqlite::Connection;
 use tokio::sync::{Mutex, oneshot};
 
 use super::failure::{Failure, sentence};
-use super::held::Held;
+use super::held;
 use super::lock::ProcessLock;
 use super::open::{self, OpenError, SqliteOptions};
 use crate::crash_point;
 use crate::store::StoreError;
+use crate::store::held::Held;
 
 /// What the commit of a unit waits for.
 pub(super) type Durable = oneshot::Receiver<Result<(), StoreError>>;
@@ -105,7 +106,7 @@ impl Writer {
     /// Makes the group durable and tells everybody who waits for it.
     pub(super) fn end_group(&mut self) {
         let Some(group) = self.group.take() else { return };
-        if let Err(error) = self.run_holding(|connection, held| held.flush(connection)) {
+        if let Err(error) = self.run_holding(|connection, held| held::flush(held, connection)) {
             self.group = Some(group);
             return self.undo_group_for(&error);
         }

@@ -20,7 +20,7 @@ use tokio::runtime::Runtime;
 
 const TOPIC: &str = "orders";
 const ORDER: Entity<u64> = Entity::new("order", 0);
-const STOCK: Entity<u64> = Entity::new("stock", 1);
+const STOCK: Entity<u64> = Entity::shared("stock", 1);
 
 /// Products that all lanes share, and how many orders of a batch meet on one of them.
 const HOT: u64 = 50;

@@ -10,6 +10,7 @@ mod dependency;
 pub mod effects;
 #[cfg(any(test, feature = "embedded-broker"))]
 pub mod embedded;
+mod entity;
 mod error;
 mod flood;
 pub mod handler;

@@ -2,9 +2,7 @@
 
 use std::any::Any;
 use std::cell::{OnceCell, RefCell};
-use std::cmp::Ordering;
 use std::fmt;
-use std::marker::PhantomData;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
@@ -12,89 +10,7 @@ use indexmap::{IndexMap, IndexSet};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// A kind of row, and the type of its body.
-///
-/// A service declares its entities as constants. `rank` is the place in the one order in which rows are locked: what is
-/// found by reading another entity has a later rank (rule 15).
-pub struct Entity<T> {
-    name: &'static str,
-    rank: u8,
-    body: PhantomData<fn() -> T>,
-}
-
-impl<T> Entity<T> {
-    /// An entity called `name` in the database, locked after those of a lower `rank`.
-    #[must_use]
-    pub const fn new(name: &'static str, rank: u8) -> Self {
-        Self {
-            name,
-            rank,
-            body: PhantomData,
-        }
-    }
-
-    /// Its name in the database: for tools that read it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        self.name
-    }
-
-    pub(crate) const fn rank(self) -> Rank {
-        Rank {
-            rank: self.rank,
-            name: self.name,
-        }
-    }
-}
-
-impl<T> Clone for Entity<T> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<T> Copy for Entity<T> {}
-
-impl<T> fmt::Debug for Entity<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Entity({})", self.name)
-    }
-}
-
-/// An entity without its type: first its place in the order of locks, then its name.
-#[derive(Debug, Clone, Copy)]
-pub struct Rank {
-    rank: u8,
-    /// Its name in the database.
-    pub name: &'static str,
-}
-
-impl Ord for Rank {
-    /// Every comparison of two rows comes here first, so the names are looked at only where they are two texts.
-    fn cmp(&self, other: &Self) -> Ordering {
-        let same_text = std::ptr::eq(self.name, other.name);
-        let by_rank = self.rank.cmp(&other.rank);
-        if same_text {
-            by_rank
-        } else {
-            by_rank.then_with(|| self.name.cmp(other.name))
-        }
-    }
-}
-
-impl PartialOrd for Rank {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Rank {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for Rank {}
+pub use crate::entity::{Entity, Rank};
 
 /// Names one row; ordered as rows are locked: by rank, then by the bytes of the key.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -249,7 +165,7 @@ impl Rows {
         match serde_json::from_slice::<T>(body) {
             Ok(value) => Some(Box::new(value)),
             Err(error) => {
-                *self.damaged.borrow_mut() = Some(format!("row {} {key:?} cannot be read: {error}", entity.name));
+                *self.damaged.borrow_mut() = Some(format!("row {} {key:?} cannot be read: {error}", entity.name()));
                 None
             }
         }

@@ -14,8 +14,8 @@ use uuid::Uuid;
 use self::postgres::Schema;
 use self::postgres::server::Server;
 
-const SHELF: Entity<u64> = Entity::new("shelf", 1);
-const BIN: Entity<u64> = Entity::new("bin", 2);
+const SHELF: Entity<u64> = Entity::shared("shelf", 1);
+const BIN: Entity<u64> = Entity::shared("bin", 2);
 
 /// Keys that every lane wants.
 const HOT: u32 = 12;
@@ -84,7 +84,7 @@ async fn work(store: PostgresStore, lane: Lane, units: u32) {
     while done < units {
         let happened = match try_once(&store, at, done).await {
             Ok(()) => true,
-            Err(StoreError::Stale { .. }) => false,
+            Err(StoreError::Stale { .. } | StoreError::Undone) => false,
             Err(StoreError::Unknown(_)) => resolve(&store, at).await == Outcome::Happened,
             Err(error) => {
                 pause(error).await;
@@ -288,7 +288,12 @@ async fn a_lock_that_is_not_given_up_is_said_and_survived() {
 async fn a_server_without_a_connection_left_is_waited_for() {
     let schema = Schema::fresh();
     let role = schema.role("CONNECTION LIMIT 2").await;
-    let store = open(&schema.url_of(&role)).await;
+    let address = PostgresAddress::parse(&schema.url_of(&role), "faults").expect("a URL");
+    let options = PostgresOptions {
+        groups: NonZeroUsize::new(3).expect("three"),
+        ..PostgresOptions::default()
+    };
+    let store = PostgresStore::open(address, options).await.expect("opens");
     let [first, second, third] = [claim(&store, 1).await, claim(&store, 2).await, claim(&store, 3).await];
     let (one, two) = (
         store.begin(first, 0).await.expect("begun"),
@@ -316,6 +321,7 @@ async fn units_wait_for_one_another_where_connections_are_few() {
     let schema = Schema::fresh();
     let options = PostgresOptions {
         connections: NonZeroUsize::MIN,
+        groups: NonZeroUsize::new(2).expect("two"),
         ..PostgresOptions::default()
     };
     let store = PostgresStore::open(schema.address(), options).await.expect("opens");

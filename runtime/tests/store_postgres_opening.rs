@@ -86,7 +86,7 @@ async fn a_newer_schema_halts_whoever_connects_again() {
         .run("INSERT INTO SCHEMA.schema_versions (version, name) VALUES (99, 'to come')")
         .await;
     let unit = store.begin(claims[0].at, 0).await.expect("on the connection there is");
-    let halted = store.begin(claims[1].at, 0).await.expect_err("another one is refused");
+    let halted = store.resolve(claims[1].at).await.expect_err("another one is refused");
     assert!(
         matches!(&halted, StoreError::Halt(why) if why.contains("version 99")),
         "{halted:?}"

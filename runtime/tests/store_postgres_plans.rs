@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use self::postgres::{Schema, ask, connect};
 
-const SHELF: Entity<u64> = Entity::new("shelf", 1);
+const SHELF: Entity<u64> = Entity::shared("shelf", 1);
 
 /// Rows that each table has once it has grown: all of them of one entity or one lane.
 const GROWN: i64 = 20_000;

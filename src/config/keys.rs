@@ -38,7 +38,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting(
         "database_connections",
         "8",
-        "connections of a service to PostgreSQL at most: so many lanes work at once",
+        "connections of a service to PostgreSQL at most; its lanes share one for their transactions",
     ),
     setting(
         "database_migrate",

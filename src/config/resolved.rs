@@ -68,6 +68,7 @@ impl Settings {
             postgres: PostgresOptions {
                 connections: parse(said, "database_connections", connections)?,
                 migrate: parse(said, "database_migrate", truth)?,
+                ..PostgresOptions::default()
             },
             database,
             health_file,

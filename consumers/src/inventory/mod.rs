@@ -27,7 +27,7 @@ pub const EMITS: [EventType; 2] = [EventType::InventoryReserved, EventType::Inve
 pub const RESERVATION: Entity<OrderRecord> = Entity::new("reservation", 0);
 
 /// Stock of each product, by product id. Orders of every lane meet here, so it is locked after what is an order's own.
-pub const STOCK: Entity<Stock> = Entity::new("stock", 1);
+pub const STOCK: Entity<Stock> = Entity::shared("stock", 1);
 
 /// The inventory service.
 #[derive(Debug, Clone)]

@@ -144,8 +144,8 @@ pub(super) fn dead(arrival: Arrival) -> Writes {
     }
 }
 
-pub(super) const SHELF: Entity<u64> = Entity::new("shelf", 1);
-pub(super) const BIN: Entity<u64> = Entity::new("bin", 2);
+pub(super) const SHELF: Entity<u64> = Entity::shared("shelf", 1);
+pub(super) const BIN: Entity<u64> = Entity::shared("bin", 2);
 
 pub(super) fn key(entity: Entity<u64>, key: &str) -> RowKey {
     RowKey::new(entity, key)

@@ -1,12 +1,14 @@
-//! PostgreSQL: a schema per group in one database, any number of processes, one transaction per lane.
+//! PostgreSQL: a schema per group in one database, any number of processes, one transaction for the ready lanes of each.
 //!
 //! Where it is and who may come in is in `address`, `password`, `tls` and `connect`; the schema's versions in `migrate`;
-//! sessions in `session` and `pool`; a unit of work in `unit`, the statements of each table in `tables`.
+//! sessions in `session` and `pool`; a unit of work in `unit`, what units share in `group`, the statements of each table in
+//! `tables`.
 
 mod address;
 mod connect;
 mod console;
 mod failure;
+mod group;
 mod migrate;
 mod open_error;
 mod password;
@@ -26,6 +28,7 @@ use futures_util::future::try_join_all;
 pub use self::address::{InvalidAddress, PostgresAddress, masked};
 pub use self::console::PostgresConsole;
 use self::failure::Failure;
+use self::group::Groups;
 pub use self::open_error::OpenError;
 use self::pool::{Lease, Pool};
 pub use self::reader::PostgresReader;
@@ -40,9 +43,11 @@ use crate::store::{
 /// How a database is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PostgresOptions {
-    /// Connections of one process at most: so many units are under way at once. More than the server has cores for
-    /// brings nothing where lanes share rows, and a server has one hundred for everybody.
+    /// Connections of one process at most, for transactions and for reading beside them; a server has one hundred for
+    /// everybody.
     pub connections: NonZeroUsize,
+    /// Transactions under way at once, each shared by its lanes. More than one is of use where lanes share no rows.
+    pub groups: NonZeroUsize,
     /// Whether opening brings an older schema up to date, or makes a missing one.
     pub migrate: bool,
 }
@@ -51,6 +56,7 @@ impl Default for PostgresOptions {
     fn default() -> Self {
         Self {
             connections: NonZeroUsize::new(8).unwrap_or(NonZeroUsize::MIN),
+            groups: NonZeroUsize::MIN,
             migrate: true,
         }
     }
@@ -60,6 +66,7 @@ impl Default for PostgresOptions {
 #[derive(Debug, Clone)]
 pub struct PostgresStore {
     pool: Arc<Pool>,
+    groups: Arc<Groups>,
     sweep: Arc<Mutex<inbox::Sweep>>,
 }
 
@@ -71,8 +78,10 @@ impl PostgresStore {
     /// # Errors
     /// [`OpenError`], each with what to do about it.
     pub async fn open(address: PostgresAddress, options: PostgresOptions) -> Result<Self, OpenError> {
+        let pool = Pool::open(address, options).await?;
         Ok(Self {
-            pool: Pool::open(address, options).await?,
+            groups: Arc::new(Groups::new(&pool, options.groups.get())),
+            pool,
             sweep: Arc::default(),
         })
     }
@@ -164,7 +173,8 @@ impl Store for PostgresStore {
     }
 
     async fn begin(&self, at: Turn, published: Sequence) -> Result<PostgresUnit, StoreError> {
-        PostgresUnit::begin(self.pool.lease().await?, at, published).await
+        let writer = self.groups.writer(at.owner.lane).await;
+        PostgresUnit::begin(writer, at, published).await
     }
 
     async fn resolve(&self, at: Turn) -> Result<Outcome, StoreError> {

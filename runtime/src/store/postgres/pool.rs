@@ -43,6 +43,11 @@ impl Pool {
         &self.location
     }
 
+    /// Where tasks of the store run.
+    pub(super) fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+
     /// A session to oneself, once there is one; those who wait are served in their order.
     pub(super) async fn lease(self: &Arc<Self>) -> Result<Lease, StoreError> {
         let permit = Arc::clone(&self.permits).acquire_owned().await;

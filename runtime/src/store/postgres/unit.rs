@@ -1,11 +1,12 @@
-//! A unit of work: a transaction on a session of its own, begun at the lane row.
+//! A unit of work: its part of the open transaction, and the writer to itself while it lasts.
 
 use futures_util::future::try_join_all;
+use tokio::sync::OwnedMutexGuard;
 use tokio::try_join;
 use uuid::Uuid;
 
 use super::failure::Failure;
-use super::pool::Lease;
+use super::group::{Durable, Writer};
 use super::session::Session;
 use super::tables::{effects, inbox, lanes, outbox, progress, state, timers};
 use crate::crash_point;
@@ -14,61 +15,98 @@ use crate::store::{Admission, Answer, Arrival, Lane, Move, Sequence, StoreError,
 
 /// A transaction on one lane of a PostgreSQL database.
 ///
-/// It holds the lane's row, so nobody else begins or claims that lane meanwhile; other lanes go on beside it.
+/// While it lives no other lane of the same group can begin one on this store: a task that holds one and waits for a
+/// second may wait for itself. It holds the lane's row, so nobody else begins or claims that lane meanwhile.
 #[derive(Debug)]
 pub struct PostgresUnit {
-    lease: Lease,
+    writer: Option<OwnedMutexGuard<Writer>>,
     lane: Lane,
     next_sequence: Sequence,
     /// The server's clock when the unit began, milliseconds.
     now: i64,
+    /// Whether the transaction holds something of it.
+    touched: bool,
     /// The first error. After it the server takes nothing but ROLLBACK.
     failed: Option<StoreError>,
 }
 
 impl PostgresUnit {
-    pub(super) async fn begin(mut lease: Lease, at: Turn, published: Sequence) -> Result<Self, StoreError> {
-        lease.enter_transaction();
-        let begun = begin(&lease, at, published).await;
-        let begun = begun.map_err(|failure| lease.judge(failure))?;
-        crash_point!("tx.begin");
-        Ok(Self {
-            lease,
+    pub(super) async fn begin(
+        writer: OwnedMutexGuard<Writer>,
+        at: Turn,
+        published: Sequence,
+    ) -> Result<Self, StoreError> {
+        // Dropped half begun, it takes its group with it.
+        let mut unit = Self {
+            writer: Some(writer),
             lane: at.owner.lane,
-            next_sequence: begun.next_sequence,
-            now: begun.now,
+            next_sequence: 0,
+            now: 0,
+            touched: true,
             failed: None,
-        })
+        };
+        let writer = unit.writer()?;
+        writer.open_group().await?;
+        let begun = writer.begin(at, published).await;
+        if let Err(Failure::Store(StoreError::Fenced { .. })) = &begun {
+            unit.touched = false;
+        }
+        let begun = unit.judged(begun)?;
+        (unit.next_sequence, unit.now) = (begun.next_sequence, begun.now);
+        crash_point!("tx.begin");
+        Ok(unit)
+    }
+
+    /// The writer, unless an earlier statement failed.
+    fn writer(&mut self) -> Result<&mut Writer, StoreError> {
+        match (&self.failed, &mut self.writer) {
+            (Some(error), _) => Err(error.clone()),
+            (None, Some(writer)) => Ok(writer),
+            (None, None) => Err(ended()),
+        }
     }
 
     /// The session, unless an earlier statement failed.
     fn session(&self) -> Result<&Session, StoreError> {
-        match &self.failed {
-            Some(error) => Err(error.clone()),
-            None => self.lease.session(),
+        match (&self.failed, &self.writer) {
+            (Some(error), _) => Err(error.clone()),
+            (None, Some(writer)) => writer.session(),
+            (None, None) => Err(ended()),
         }
     }
 
     /// Remembers the first error: the unit is over with it.
     fn judged<T>(&mut self, done: Result<T, Failure>) -> Result<T, StoreError> {
         done.map_err(|failure| {
-            let error = self.lease.judge(failure);
+            let error = match &mut self.writer {
+                Some(writer) => writer.judge(failure),
+                None => ended(),
+            };
             self.failed.get_or_insert(error).clone()
         })
+    }
+
+    /// Changes the rows that are there where they are held; what is new is written with the rest.
+    async fn change_rows(&mut self, rows: &[StoredRow]) -> Result<(), Failure> {
+        let writer = self.writer()?;
+        let known = || rows.iter().filter(|row| row.version > 0);
+        writer.hold(known().map(|row| &row.key)).await?;
+        let held = writer.held()?;
+        for row in known() {
+            if !held.change(&row.key, row.version, state::json(row)?) {
+                return Err(state::stale(row.key.entity));
+            }
+        }
+        let twice = rows.iter().find(|row| row.version == 0 && held.row(&row.key).is_some());
+        twice.map_or(Ok(()), |row| Err(state::stale(row.key.entity)))
     }
 
     async fn send_writes(&self, writes: &Writes) -> Result<Sequence, Failure> {
         let (session, lane, now) = (self.session()?, self.lane, writes.now);
         let next = outbox::follow(lane, self.next_sequence, &writes.outbox)?;
-        let changed = state::changed(&writes.rows)?;
-        let rows = async {
-            // Inserts wait for one another and updates, of rows that are held already, do not: all inserts first, in the
-            // order of locks.
-            let inserts = changed.iter().map(|changed| changed.insert(session));
-            let updates = changed.iter().map(|changed| changed.update(session));
-            let (inserts, updates) = (try_join_all(inserts), try_join_all(updates));
-            try_join!(biased; inserts, updates).map(drop)
-        };
+        let new: Vec<&StoredRow> = writes.rows.iter().filter(|row| row.version == 0).collect();
+        let new = new.chunk_by(|a, b| a.key.entity == b.key.entity);
+        let rows = try_join_all(new.map(|rows| state::insert(session, rows)));
         let ends = async {
             let unchanged = next == self.next_sequence && writes.flood.is_none();
             if unchanged {
@@ -92,25 +130,17 @@ impl PostgresUnit {
         Ok(next)
     }
 
-    async fn lock_and_load(&self, keys: &[RowKey]) -> Result<Vec<StoredRow>, Failure> {
-        let session = self.session()?;
-        let entities = state::by_entity(keys);
-        let loading = entities
-            .iter()
-            .map(|(entity, keys)| state::load(session, *entity, keys));
-        let loaded = try_join_all(loading).await?;
-        let mut loaded: Vec<_> = entities.iter().map(|(entity, _)| *entity).zip(loaded).collect();
-        let row = |key: &RowKey| {
-            let of_entity = loaded.iter_mut().find(|(entity, _)| *entity == key.entity);
-            let found = of_entity.and_then(|(_, rows)| rows.get(&*key.key).cloned());
-            let (version, body) = found.map_or((0, None), |(version, body)| (version, Some(body)));
-            StoredRow {
-                key: key.clone(),
-                version,
-                body,
-            }
-        };
-        Ok(keys.iter().map(row).collect())
+    /// The unit is whole. The first of a group asks for its end behind the lanes that wait already.
+    fn release(&mut self) -> Result<Durable, StoreError> {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
+        let mut writer = self.writer.take().ok_or_else(ended)?;
+        let (durable, first) = writer.release_unit()?;
+        if first {
+            Writer::end_soon(writer);
+        }
+        Ok(durable)
     }
 
     async fn let_in(&self, moves: &[Move], arrivals: &[Arrival]) -> Result<Vec<Admission>, Failure> {
@@ -120,12 +150,6 @@ impl PostgresUnit {
         let ((), admissions) = try_join!(biased; advance, admit)?;
         Ok(admissions)
     }
-}
-
-async fn begin(lease: &Lease, at: Turn, published: Sequence) -> Result<lanes::Begun, Failure> {
-    let session = lease.session()?;
-    let ((), begun) = try_join!(biased; session.control("BEGIN"), lanes::begin(session, at, published))?;
-    Ok(begun)
 }
 
 impl Unit for PostgresUnit {
@@ -152,13 +176,15 @@ impl Unit for PostgresUnit {
     }
 
     async fn load(&mut self, keys: &[RowKey]) -> Result<Vec<StoredRow>, StoreError> {
-        let loaded = self.lock_and_load(keys).await;
+        let loaded = self.writer()?.load(keys).await;
         let loaded = self.judged(loaded)?;
         crash_point!("tx.load");
         Ok(loaded)
     }
 
     async fn write(&mut self, writes: &Writes) -> Result<(), StoreError> {
+        let changed = self.change_rows(&writes.rows).await;
+        self.judged(changed)?;
         let written = Box::pin(self.send_writes(writes)).await;
         self.next_sequence = self.judged(written)?;
         crash_point!("tx.state");
@@ -166,17 +192,23 @@ impl Unit for PostgresUnit {
         Ok(())
     }
 
-    /// After an error the outcome is unknown: the server may have heard COMMIT and its answer been lost.
     async fn commit(mut self) -> Result<(), StoreError> {
-        crash_point!("commit.before");
-        let committed = self.session()?.control("COMMIT").await;
-        if let Err(failure) = committed {
-            let why = failure.sentence(self.lease.location());
-            self.lease.lose();
-            return Err(StoreError::Unknown(why));
-        }
-        self.lease.leave_transaction();
-        crash_point!("commit.after");
-        Ok(())
+        let durable = self.release()?;
+        drop(self);
+        let answer = durable.await;
+        answer.unwrap_or_else(|_| Err(StoreError::Unknown("the task that commits is gone".to_owned())))
     }
+}
+
+impl Drop for PostgresUnit {
+    fn drop(&mut self) {
+        if let Some(writer) = &mut self.writer {
+            writer.drop_unit(self.touched);
+        }
+    }
+}
+
+/// Only a committed unit has no writer, and it is gone.
+fn ended() -> StoreError {
+    StoreError::Halt("a unit of work was used after its end".to_owned())
 }

@@ -15,7 +15,7 @@ pub(in crate::store::postgres) struct Begun {
     pub(in crate::store::postgres) now: i64,
 }
 
-pub(in crate::store::postgres) const STATEMENTS: &[&str] = &[CLAIM, BEGIN, END, LOCK];
+pub(in crate::store::postgres) const STATEMENTS: &[&str] = &[CLAIM, BEGIN, END, LOCK, TURN];
 
 /// Raises the epoch in one statement: of two claimants the later one wins.
 const CLAIM: &str = "INSERT INTO lanes AS l (lane, epoch) VALUES ($1, 1) \
@@ -30,6 +30,9 @@ const BEGIN: &str = "UPDATE lanes SET turn = turn + 1, published_seq = greatest(
 const END: &str = "UPDATE lanes SET next_out_seq = $2, flood_run = coalesce($3, flood_run), \
     flood_records = coalesce($4, flood_records), flood_dead = coalesce($5, flood_dead) WHERE lane = $1";
 
+/// Until the transaction ends; the first number reads `OrdG`, the second is the schema's.
+const TURN: &str = "SELECT pg_advisory_xact_lock(1332896839, hashtext(current_schema()))";
+
 const LOCK: &str = "SELECT epoch, turn FROM lanes WHERE lane = $1 FOR UPDATE";
 
 /// All lanes, by number.
@@ -38,6 +41,11 @@ pub(in crate::store::postgres) const ALL: &str = "SELECT lane, epoch, turn, next
 
 pub(in crate::store::postgres) async fn claim(session: &Session, lane: Lane) -> Result<LaneRow, Failure> {
     read(&session.row(CLAIM, &[&lane]).await?)
+}
+
+/// Waits for this process's turn with the rows that lanes of several processes write.
+pub(in crate::store::postgres) async fn take_turn(session: &Session) -> Result<(), Failure> {
+    session.row(TURN, &[]).await.map(drop)
 }
 
 pub(in crate::store::postgres) async fn begin(

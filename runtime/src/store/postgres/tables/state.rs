@@ -1,12 +1,11 @@
 //! The rows of the service.
 
-use std::collections::HashMap;
-
-use tokio_postgres::Row;
+use tokio_postgres::Row as SqlRow;
 
 use super::get;
 use crate::rows::{Rank, RowKey, StoredRow, Version};
 use crate::store::StoreError;
+use crate::store::held::Row;
 use crate::store::postgres::failure::Failure;
 use crate::store::postgres::session::Session;
 
@@ -20,14 +19,13 @@ const LOAD: &str = "SELECT s.key, s.version, s.body FROM unnest($2::text[]) AS w
 const INSERT: &str = "INSERT INTO state (entity, key, version, body) \
     SELECT $1, w.key, 1, w.body FROM unnest($2::text[], $3::text[]) AS w (key, body)";
 
-/// An upsert always goes by the primary key, where a join's way depends on what the table looked like when it was planned.
-/// It counts the rows that were there: they keep the lock they were loaded under in `xmax`, and a row that was not there
-/// has none.
+/// Rows that this transaction has locked. An upsert always goes by the primary key, where a join's way depends on what
+/// the table looked like when it was planned. It counts the rows that were there: they keep their lock in `xmax`, and a
+/// row that was not there has none.
 const UPDATE: &str = "WITH written AS (INSERT INTO state AS s (entity, key, version, body) \
-        SELECT $1, w.key, w.version + 1, w.body \
-        FROM unnest($2::text[], $3::bigint[], $4::text[]) AS w (key, version, body) \
+        SELECT $1, w.key, w.version, w.body FROM unnest($2::text[], $3::bigint[], $4::text[]) AS w (key, version, body) \
         ON CONFLICT (entity, key) DO UPDATE SET version = excluded.version, body = excluded.body \
-        WHERE s.version = excluded.version - 1 RETURNING xmax <> 0 AS was_there) \
+        WHERE s.version < excluded.version RETURNING xmax <> 0 AS was_there) \
     SELECT count(*) FROM written WHERE was_there";
 
 /// One row, as [`EACH`].
@@ -38,28 +36,34 @@ pub(in crate::store::postgres) const EACH: &str =
     "SELECT key, version, body FROM state WHERE entity = $1 ORDER BY key COLLATE \"C\"";
 
 /// A row of [`EACH`].
-pub(in crate::store::postgres) fn read(row: &Row) -> Result<(String, Version, Vec<u8>), Failure> {
+pub(in crate::store::postgres) fn read(row: &SqlRow) -> Result<(String, Version, Vec<u8>), Failure> {
     Ok((get(row, 0)?, get(row, 1)?, get::<String>(row, 2)?.into_bytes()))
 }
 
-/// Locks and loads the rows of one entity: by key, its version and body.
+/// Locks and loads the rows of one entity: those that are there, with version and body.
 pub(in crate::store::postgres) async fn load(
     session: &Session,
     entity: Rank,
     keys: &[&str],
-) -> Result<HashMap<String, (Version, Vec<u8>)>, Failure> {
+) -> Result<Vec<StoredRow>, Failure> {
     let rows = session.query(LOAD, &[&entity.name, &keys]).await?;
-    let mut loaded = HashMap::with_capacity(rows.len());
-    for row in &rows {
+    let stored = rows.iter().map(|row| {
         let (key, version, body) = read(row)?;
-        loaded.insert(key, (version, body));
-    }
-    Ok(loaded)
+        Ok(StoredRow {
+            key: RowKey {
+                entity,
+                key: key.into(),
+            },
+            version,
+            body: Some(body),
+        })
+    });
+    stored.collect()
 }
 
 /// The keys of each entity, entities in the order of locks.
-pub(in crate::store::postgres) fn by_entity(keys: &[RowKey]) -> Vec<(Rank, Vec<&str>)> {
-    let mut sorted: Vec<&RowKey> = keys.iter().collect();
+pub(in crate::store::postgres) fn by_entity<'a>(keys: impl Iterator<Item = &'a RowKey>) -> Vec<(Rank, Vec<&'a str>)> {
+    let mut sorted: Vec<&RowKey> = keys.collect();
     sorted.sort_unstable();
     sorted.dedup();
     let groups = sorted.chunk_by(|a, b| a.entity == b.entity);
@@ -68,76 +72,50 @@ pub(in crate::store::postgres) fn by_entity(keys: &[RowKey]) -> Vec<(Rank, Vec<&
         .collect()
 }
 
-/// Rows of one entity, those to insert apart from those to update.
-#[derive(Debug)]
-pub(in crate::store::postgres) struct Changed<'a> {
-    entity: &'static str,
-    inserted: (Vec<&'a str>, Vec<&'a str>),
-    updated: (Vec<&'a str>, Vec<Version>, Vec<&'a str>),
+/// Writes new rows of one entity, each if there is none of its key.
+pub(in crate::store::postgres) async fn insert(session: &Session, rows: &[&StoredRow]) -> Result<(), Failure> {
+    let Some(first) = rows.first() else { return Ok(()) };
+    let entity = first.key.entity.name;
+    let keys: Vec<&str> = rows.iter().map(|row| &*row.key.key).collect();
+    let bodies: Vec<&str> = rows.iter().map(|row| json(row)).collect::<Result<_, _>>()?;
+    match session.execute(INSERT, &[&entity, &keys, &bodies]).await {
+        Err(failure) if failure.is_taken("state") => Err(stale(first.key.entity)),
+        written => written.map(drop),
+    }
 }
 
-/// Takes rows apart by entity, in the order given.
-pub(in crate::store::postgres) fn changed(rows: &[StoredRow]) -> Result<Vec<Changed<'_>>, Failure> {
-    rows.chunk_by(|a, b| a.key.entity == b.key.entity)
-        .map(Changed::of)
-        .collect()
+/// Writes rows of one entity that this transaction has locked, in the order of keys.
+pub(in crate::store::postgres) async fn update(
+    session: &Session,
+    entity: Rank,
+    rows: &[(&str, &Row)],
+) -> Result<(), Failure> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let keys: Vec<&str> = rows.iter().map(|(key, _)| *key).collect();
+    let versions: Vec<Version> = rows.iter().map(|(_, row)| row.version).collect();
+    let bodies = rows.iter().map(|(_, row)| std::str::from_utf8(&row.body));
+    let bodies: Vec<&str> = bodies
+        .collect::<Result<_, _>>()
+        .map_err(|error| Failure::halt(format!("a row of {} is held, but is no text: {error}", entity.name)))?;
+    let row = session.row(UPDATE, &[&entity.name, &keys, &versions, &bodies]).await?;
+    if super::counted(&row, 0)? == keys.len() as u64 {
+        return Ok(());
+    }
+    let name = entity.name;
+    Err(Failure::halt(format!(
+        "rows of {name} are locked, but not in the database"
+    )))
 }
 
-impl<'a> Changed<'a> {
-    fn of(rows: &'a [StoredRow]) -> Result<Self, Failure> {
-        let mut changed = Self {
-            entity: rows[0].key.entity.name,
-            inserted: Default::default(),
-            updated: Default::default(),
-        };
-        for row in rows {
-            let (key, body) = (&*row.key.key, json(row)?);
-            if row.version == 0 {
-                changed.inserted.0.push(key);
-                changed.inserted.1.push(body);
-            } else {
-                changed.updated.0.push(key);
-                changed.updated.1.push(row.version);
-                changed.updated.2.push(body);
-            }
-        }
-        Ok(changed)
-    }
-
-    /// Writes the new rows, each if there is none of its key.
-    pub(in crate::store::postgres) async fn insert(&self, session: &Session) -> Result<(), Failure> {
-        let (keys, bodies) = &self.inserted;
-        if keys.is_empty() {
-            return Ok(());
-        }
-        match session.execute(INSERT, &[&self.entity, keys, bodies]).await {
-            Err(failure) if failure.is_taken("state") => Err(self.stale()),
-            written => written.map(drop),
-        }
-    }
-
-    /// Writes the others, each if it is still at the version it was loaded at.
-    pub(in crate::store::postgres) async fn update(&self, session: &Session) -> Result<(), Failure> {
-        let (keys, versions, bodies) = &self.updated;
-        if keys.is_empty() {
-            return Ok(());
-        }
-        let row = session.row(UPDATE, &[&self.entity, keys, versions, bodies]).await?;
-        if super::counted(&row, 0)? == keys.len() as u64 {
-            Ok(())
-        } else {
-            Err(self.stale())
-        }
-    }
-
-    fn stale(&self) -> Failure {
-        let entity = self.entity.to_owned();
-        StoreError::Stale { entity }.into()
-    }
+pub(in crate::store::postgres) fn stale(entity: Rank) -> Failure {
+    let entity = entity.name.to_owned();
+    StoreError::Stale { entity }.into()
 }
 
 /// A body as the text that it is.
-fn json(row: &StoredRow) -> Result<&str, Failure> {
+pub(in crate::store::postgres) fn json(row: &StoredRow) -> Result<&str, Failure> {
     match row.body.as_deref().map(std::str::from_utf8) {
         Some(Ok(text)) => Ok(text),
         _ => Err(StoreError::Refused(format!(

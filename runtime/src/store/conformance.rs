@@ -151,7 +151,10 @@ macro_rules! store_conformance_cases {
                 facts_go_when_published_and_old;
             sharing:
                 many_lanes_at_once,
-                one_lanes_failure_is_its_own;
+                one_lanes_failure_is_its_own,
+                who_is_dropped_beside_another_never_was,
+                who_is_fenced_beside_another_harms_nobody,
+                what_one_changes_another_finds;
         }
     };
 }

@@ -1,8 +1,10 @@
 //! Many lanes on one database at once: what one does is nothing to the others, but that it may have to be done again.
 
+use std::pin::pin;
+
 use super::Ground;
 use super::hand::{BIN, Hand, SHELF, TOPIC, arrival, fact, facts, key, moved, row, rows};
-use crate::store::{Admission, Lane, Store, StoreError, Unit, Writes};
+use crate::store::{Admission, Lane, OutboxRow, Outcome, Store, StoreError, Turn, Unit, Writes};
 
 const LANES: Lane = 8;
 const UNITS: u64 = 12;
@@ -83,13 +85,21 @@ async fn check<G: Ground>(ground: &G) {
     }
 }
 
+/// The lanes of two processes, neighbours in one, where the database is for several.
+async fn hands<G: Ground>(ground: &G) -> Vec<Hand<G::Store>> {
+    let stores = [ground.handle().await, ground.handle().await];
+    let mut hands = Vec::new();
+    for lane in 0..LANES {
+        let store = &stores[usize::from(lane % 4 >= 2)];
+        hands.push(Hand::start(store, lane).await);
+    }
+    hands
+}
+
 /// All lanes at once, each durable on its own.
 pub async fn many_lanes_at_once<G: Ground>(mut ground: G) {
-    let mut lanes = Vec::new();
-    for lane in 0..LANES {
-        let hand = Hand::start(&ground.handle().await, lane).await;
-        lanes.push(tokio::spawn(work_alone(hand)));
-    }
+    let hands = hands(&ground).await;
+    let lanes: Vec<_> = hands.into_iter().map(|hand| tokio::spawn(work_alone(hand))).collect();
     for lane in lanes {
         lane.await.expect("no panic");
     }
@@ -101,9 +111,8 @@ pub async fn many_lanes_at_once<G: Ground>(mut ground: G) {
 /// Every second lane fails all the time.
 pub async fn one_lanes_failure_is_its_own<G: Ground>(mut ground: G) {
     let mut lanes = Vec::new();
-    for lane in 0..LANES {
-        let hand = Hand::start(&ground.handle().await, lane).await;
-        lanes.push(match lane % 2 {
+    for hand in hands(&ground).await {
+        lanes.push(match hand.at.owner.lane % 2 {
             0 => tokio::spawn(work_alone(hand)),
             _ => tokio::spawn(work_badly(hand)),
         });
@@ -113,4 +122,115 @@ pub async fn one_lanes_failure_is_its_own<G: Ground>(mut ground: G) {
     }
     ground.reopen().await;
     check(&ground).await;
+}
+
+/// Whoever is dropped beside another that is being committed was never there, and the other's answer is true of all it
+/// did. At the turns they were begun at, both can be done again.
+pub async fn who_is_dropped_beside_another_never_was<G: Ground>(ground: G) {
+    let store = ground.handle().await;
+    let (mut one, mut two) = (Hand::start(&store, 1).await, Hand::start(&store, 2).await);
+    let (answer, ()) = beside(&one, two.at, async |begun| {
+        let mut unit = begun.expect("the owner begins a unit at his turn");
+        let writes = Writes {
+            outbox: vec![fact(unit.next_sequence(), event(2, 0))],
+            ..rows([row(SHELF, "lane 2", 0, "1"), row(SHELF, "shared", 0, "1")])
+        };
+        unit.write(&writes).await.expect("written");
+    })
+    .await;
+    let happened = match &answer {
+        Ok(()) => Outcome::Happened,
+        Err(error) => {
+            assert_eq!(error, &StoreError::Undone);
+            Outcome::DidNot
+        }
+    };
+    assert_eq!(store.resolve(one.at).await, Ok(happened));
+    assert_eq!(one.facts().await.len(), usize::from(answer.is_ok()));
+    assert_eq!(store.resolve(two.at).await, Ok(Outcome::DidNot));
+    assert_eq!(two.facts().await, [] as [OutboxRow; 0]);
+    if answer.is_ok() {
+        one.at.turn += 1;
+    } else {
+        work_through(&mut one, 0).await;
+    }
+    work_through(&mut two, 0).await;
+    let found = two
+        .load(&["lane 1", "lane 2", "shared"].map(|name| key(SHELF, name)))
+        .await;
+    let versions: Vec<_> = found.iter().map(|row| row.version).collect();
+    assert_eq!(versions, [1, 1, 0]);
+}
+
+/// Whoever finds the lane another's beside a unit that is being committed does that one no harm.
+pub async fn who_is_fenced_beside_another_harms_nobody<G: Ground>(ground: G) {
+    let store = ground.handle().await;
+    let (one, former) = (Hand::start(&store, 1).await, Hand::start(&store, 2).await.at);
+    let mut latter = Hand::claim(&store, 2).await;
+    let (answer, ()) = beside(&one, former, async |begun| {
+        assert_eq!(begun.err(), Some(StoreError::Fenced { lane: 2 }));
+    })
+    .await;
+    assert_eq!(answer, Ok(()));
+    assert_eq!(one.facts().await.len(), 1);
+    work_through(&mut latter, 0).await;
+}
+
+/// What one has changed the next one finds, whether they share a transaction or not.
+pub async fn what_one_changes_another_finds<G: Ground>(ground: G) {
+    let store = ground.handle().await;
+    let (mut one, mut two) = (Hand::start(&store, 1).await, Hand::start(&store, 2).await);
+    one.write(rows([row(SHELF, "lane 1", 0, "1")])).await;
+    let (answer, committed) = beside(&one, two.at, async |begun| {
+        let mut unit = begun.expect("the owner begins a unit at his turn");
+        let found = unit.load(&[key(SHELF, "lane 1")]).await.expect("loaded");
+        assert_eq!(found, [row(SHELF, "lane 1", 2, "1")]);
+        let stale = row(SHELF, "lane 1", 1, "3");
+        unit.write(&rows([row(SHELF, "lane 1", 2, "2")]))
+            .await
+            .expect("written");
+        let refused = unit.write(&rows([stale])).await;
+        assert!(matches!(refused, Err(StoreError::Stale { .. })), "{refused:?}");
+        unit.commit().await
+    })
+    .await;
+    assert!(matches!(committed, Err(StoreError::Stale { .. })), "{committed:?}");
+    assert!(matches!(answer, Ok(()) | Err(StoreError::Undone)), "{answer:?}");
+    one.at.turn += i64::from(answer.is_ok());
+    let left = 1 + i64::from(answer.is_ok());
+    assert_eq!(one.load(&[key(SHELF, "lane 1")]).await[0].version, left);
+    two.write(rows([row(SHELF, "lane 1", left, "4")])).await;
+}
+
+/// A unit of `one` is committed; whoever wants to begin at `other` waits already, and does `work` as soon as he can. What
+/// the commit answered, and the work.
+async fn beside<S: Store, T>(
+    one: &Hand<S>,
+    other: Turn,
+    work_of_other: impl AsyncFnOnce(Result<S::Unit, StoreError>) -> T,
+) -> (Result<(), StoreError>, T) {
+    let unit = work(one, 0).await;
+    let mut queued = pin!(one.store.begin(other, 0));
+    let early = touch(queued.as_mut()).await;
+    let mut commit = pin!(unit.commit());
+    let told = touch(commit.as_mut()).await;
+    let begun = match early {
+        Some(begun) => begun,
+        None => queued.await,
+    };
+    let done = work_of_other(begun).await;
+    let answer = match told {
+        Some(answer) => answer,
+        None => commit.await,
+    };
+    (answer, done)
+}
+
+/// Lets a future begin what it does first, and says what it came to if it is over.
+async fn touch<F: Future + Unpin>(mut future: F) -> Option<F::Output> {
+    tokio::select! {
+        biased;
+        done = &mut future => Some(done),
+        () = std::future::ready(()) => None,
+    }
 }

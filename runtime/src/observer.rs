@@ -1,6 +1,6 @@
 //! The one hook for logs, counters, metrics and traces.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -47,8 +47,9 @@ pub trait Observer: Send + Sync + 'static {
     /// What a lane waited for is there, and it goes on.
     fn resumed(&self, _lane: Lane, _what: Dependency, _waited: Duration) {}
 
-    /// Something is not as it should be and is being tried again.
-    fn trouble(&self, _what: &str) {}
+    /// Something is not as it should be and is being tried again, by a lane where one is concerned. The lanes of a member say
+    /// the same each for itself, and say it at each try.
+    fn trouble(&self, _lane: Option<Lane>, _what: &str) {}
 
     /// Every second: the lanes this member holds, each with whether records wait for it, here or at the brokers; and
     /// whether there is a connection to any broker. Said by the consumer's thread, whose silence is a sign as well.
@@ -118,9 +119,9 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
         self.1.resumed(lane, what, waited);
     }
 
-    fn trouble(&self, what: &str) {
-        self.0.trouble(what);
-        self.1.trouble(what);
+    fn trouble(&self, lane: Option<Lane>, what: &str) {
+        self.0.trouble(lane, what);
+        self.1.trouble(lane, what);
     }
 
     fn standing(&self, waiting: &BTreeMap<Lane, bool>, connected: bool) {
@@ -152,23 +153,24 @@ pub struct Applied<'a> {
 pub struct Logging {
     totals: Mutex<Totals>,
     said_waiting: Said,
+    said_trouble: Said,
 }
 
-/// How often the same thing is said that is missing, over all lanes.
-const SAY_EVERY: Duration = Duration::from_secs(30);
+/// How often the same is said, over all lanes: what concerns them all would fill the log.
+const SAY_EVERY: Duration = Duration::from_secs(10);
 
-/// What was said last, and when.
+/// What was said lately, and when.
 #[derive(Debug, Default)]
-struct Said(Mutex<Option<(Dependency, Instant)>>);
+struct Said(Mutex<HashMap<String, Instant>>);
 
 impl Said {
-    /// Whether it is to be said now: for something else, or after a while.
-    fn is_due(&self, what: Dependency) -> bool {
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let lately = |(said, at): &(Dependency, Instant)| *said == what && at.elapsed() < SAY_EVERY;
-        let due = !last.as_ref().is_some_and(lately);
+    /// Whether it is to be said now: for the first time, or after a while.
+    fn is_due(&self, what: &str) -> bool {
+        let mut lately = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        lately.retain(|_, at| at.elapsed() < SAY_EVERY);
+        let due = !lately.contains_key(what);
         if due {
-            *last = Some((what, Instant::now()));
+            lately.insert(what.to_owned(), Instant::now());
         }
         due
     }
@@ -250,7 +252,7 @@ impl Observer for Logging {
 
     fn waiting(&self, lane: Lane, what: Dependency, why: &str) {
         self.counted().troubles += 1;
-        if self.said_waiting.is_due(what) {
+        if self.said_waiting.is_due(&what.to_string()) {
             tracing::warn!(lane, %what, why, "waiting: the next record cannot be read without it");
         }
     }
@@ -259,9 +261,11 @@ impl Observer for Logging {
         tracing::info!(lane, %what, seconds = waited.as_secs(), "going on");
     }
 
-    fn trouble(&self, what: &str) {
+    fn trouble(&self, lane: Option<Lane>, what: &str) {
         self.counted().troubles += 1;
-        tracing::warn!(what, "trying again");
+        if self.said_trouble.is_due(what) {
+            tracing::warn!(lane, what, "trying again");
+        }
     }
 
     fn ended(&self) {
@@ -287,6 +291,29 @@ impl Observer for Logging {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_many_lanes_say_is_said_once_in_a_while() {
+        let said = Said::default();
+        assert_eq!([said.is_due("away"), said.is_due("away")], [true, false]);
+        // Two that take turns do not make each other new.
+        assert_eq!(
+            [said.is_due("full"), said.is_due("away"), said.is_due("full")],
+            [true, false, false]
+        );
+        for at in said.0.lock().expect("nobody panicked").values_mut() {
+            *at = at.checked_sub(SAY_EVERY).expect("a clock that has run for a while");
+        }
+        assert_eq!([said.is_due("away"), said.is_due("away")], [true, false]);
+        assert_eq!(
+            said.0.lock().expect("nobody panicked").len(),
+            1,
+            "what is old is forgotten"
+        );
+        let logging = Logging::default();
+        (0..3).for_each(|lane| logging.trouble(Some(lane), "away"));
+        assert_eq!(logging.totals().troubles, 3, "said or not, it is counted");
+    }
 
     #[test]
     fn units_are_counted_over_all_topics() {

@@ -157,7 +157,7 @@ impl<H: Handler, S: Store> Edge<H, S> {
         self.with
             .shared
             .observer
-            .trouble(&format!("waiting: {halt}, or was just killed"));
+            .trouble(None, &format!("waiting: {halt}, or was just killed"));
         let since = self.incomplete.take().map_or_else(Instant::now, |(since, _)| since);
         self.incomplete = Some((since, halt));
     }
@@ -364,7 +364,7 @@ impl<H: Handler, S: Store> Edge<H, S> {
                 Ok(answer) => return Ok(answer),
                 Err(StoreError::Unavailable(why)) if Instant::now() < until && !*self.with.shutdown.borrow() => {
                     if why != said {
-                        self.with.shared.observer.trouble(&why);
+                        self.with.shared.observer.trouble(None, &why);
                         said = why;
                     }
                     std::thread::sleep(CLAIM_RETRY);

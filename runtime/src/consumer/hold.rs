@@ -121,7 +121,7 @@ impl Hold {
         if let Err(error) = done {
             shared
                 .observer
-                .trouble(&format!("lane {}: holding it back: {error}", self.lane));
+                .trouble(Some(self.lane), &format!("holding it back: {error}"));
         }
     }
 

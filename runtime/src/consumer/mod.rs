@@ -220,7 +220,10 @@ impl<H: Handler, S: Store> Edge<H, S> {
                 if before + 1 >= AGAIN_AT_MOST {
                     return Err(halt.into());
                 }
-                self.with.shared.observer.trouble(&format!("assigning again: {halt}"));
+                self.with
+                    .shared
+                    .observer
+                    .trouble(None, &format!("assigning again: {halt}"));
                 self.hole = Some((halt, before + 1));
             }
             Again::Fenced(_) => {
@@ -294,7 +297,7 @@ impl<H: Handler, S: Store> Edge<H, S> {
         }
         let news = self.consumer.context().heard().news();
         let observer = &self.with.shared.observer;
-        observer.trouble(&news.unwrap_or_else(|| error.to_string()));
+        observer.trouble(None, &news.unwrap_or_else(|| error.to_string()));
         self.complained = Some(Instant::now());
     }
 

@@ -62,7 +62,7 @@ impl<H: Handler, S: Store> Edge<H, S> {
             self.with
                 .shared
                 .observer
-                .trouble(&format!("holding partitions back: {error}"));
+                .trouble(None, &format!("holding partitions back: {error}"));
         }
     }
 }

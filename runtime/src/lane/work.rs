@@ -78,10 +78,7 @@ impl<P, H: Handler, S: Store> Lane<P, H, S> {
 
     /// The commit gave no answer: the lane row knows (rule 8).
     async fn resolve(&self, why: &str, wait: &mut Duration) -> Result<Mend, Ended> {
-        self.desk
-            .shared
-            .observer
-            .trouble(&format!("lane {}: {why}", self.desk.lane()));
+        self.desk.shared.observer.trouble(Some(self.desk.lane()), why);
         loop {
             match self.desk.store().resolve(self.desk.at).await {
                 Ok(Outcome::Happened) => return Ok(Mend::Done),
@@ -214,10 +211,7 @@ impl<P, H: Handler, S: Store> Lane<P, H, S> {
 
     /// Waits out a database that is away, longer each time.
     pub(super) async fn pause(&self, wait: &mut Duration, why: &str) {
-        self.desk
-            .shared
-            .observer
-            .trouble(&format!("lane {}: {why}", self.desk.lane()));
+        self.desk.shared.observer.trouble(Some(self.desk.lane()), why);
         rest(wait).await;
     }
 

@@ -209,7 +209,7 @@ impl Worker {
             // The same configuration made a client before: threads or memory are short.
             Err(error) => {
                 self.client = Client::Closed(Instant::now() + self.next_pause());
-                self.observer.trouble(&error.to_string());
+                self.observer.trouble(None, &error.to_string());
             }
         }
     }
@@ -261,7 +261,7 @@ impl Worker {
     fn complain(&mut self, trouble: &str) {
         if self.trouble.is_none_or(|last| last.elapsed() >= TROUBLE) {
             self.trouble = Some(Instant::now());
-            self.observer.trouble(trouble);
+            self.observer.trouble(None, trouble);
         }
     }
 

@@ -58,7 +58,7 @@ impl Observer for Heard {
         self.republishing.lock().expect("not poisoned").push(why.to_owned());
     }
 
-    fn trouble(&self, what: &str) {
+    fn trouble(&self, _lane: Option<Lane>, what: &str) {
         self.trouble.lock().expect("not poisoned").push(what.to_owned());
     }
 }

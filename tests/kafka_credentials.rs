@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use support::broker::Broker;
-use support::process::{Daemon, orderflow, stdout_of};
+use support::process::{COMMANDS, Daemon, orderflow, stdout_of};
 use support::unique;
 use support::wait_until;
 use tempfile::TempDir;
@@ -17,17 +17,6 @@ const USER: &str = "shop";
 
 /// Longest that a refusal may take. No command waits longer than that for a broker that is there and says no.
 const REFUSED: Duration = Duration::from_secs(20);
-
-/// What meets the cluster first, in every way the program has.
-const COMMANDS: [&[&str]; 7] = [
-    &["topics", "plan"],
-    &["topics", "apply"],
-    &["topics", "tail", "orders"],
-    &["order", "place", "--item", "85123A:6:2.55"],
-    &["run", "inventory"],
-    &["run", "payment"],
-    &["audit"],
-];
 
 /// A folder whose configuration file names the guarded listener and a password.
 struct Client {

@@ -1,6 +1,5 @@
 //! Orders from outside of the containers, for as long as they are wanted, each placed for sure.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -8,10 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use orderflow_domain::Timestamp;
-use orderflow_producers::emit::{Generator, Shape};
+use orderflow_producers::emit::Shape;
 
 use super::stage::Stage;
+use super::support::catalogue::catalogue;
 use super::support::process::{Daemon, stdout_of};
 
 /// Orders a second.
@@ -121,16 +120,7 @@ pub(crate) fn stock_up(stage: &Stage) {
         products: 50,
         ..Shape::default()
     };
-    let mut generator = Generator::new(&shape, "tests", 1).expect("a shape that orders can have");
-    let mut order = generator.blank();
-    let mut products = BTreeSet::new();
-    for _ in 0..5_000 {
-        generator.fill(&mut order, Timestamp(0));
-        products.extend(order.items.iter().map(|item| item.product_id.0.clone()));
-    }
-    let mut rows = vec!["product_id,quantity".to_owned()];
-    rows.extend(products.iter().map(|product| format!("{product},1000000")));
     let file = stage.folder().join("catalogue.csv");
-    std::fs::write(&file, rows.join("\n")).expect("the folder takes a catalogue");
+    std::fs::write(&file, catalogue(&shape)).expect("the folder takes a catalogue");
     stdout_of(stage.orderflow().args(["stock", "import"]).arg(&file));
 }

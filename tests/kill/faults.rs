@@ -1,15 +1,14 @@
 //! What happens to daemons and not in them: frozen, killed at any time, their broker killed, their acknowledgements lost.
 
-use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use orderflow_domain::Timestamp;
-use orderflow_producers::emit::{Generator, Shape};
+use orderflow_producers::emit::Shape;
 use rusqlite::OpenFlags;
 use rustix::process::Signal;
 
 use super::proxy::Proxy;
 use super::support::broker::Broker;
+use super::support::catalogue::catalogue;
 use super::support::cluster::end_offsets;
 use super::support::process::{Daemon, stdout_of};
 use super::support::seed::{Dice, seed};
@@ -188,16 +187,7 @@ fn emit(world: &World, orders: u64) -> Daemon {
 
 /// Receives enough of everything that the load can ask for.
 fn stock_up(world: &World) {
-    let mut generator = Generator::new(&shape(), "tests", 1).expect("a shape that orders can have");
-    let mut order = generator.blank();
-    let mut products = BTreeSet::new();
-    for _ in 0..5_000 {
-        generator.fill(&mut order, Timestamp(0));
-        products.extend(order.items.iter().map(|item| item.product_id.0.clone()));
-    }
-    let mut rows = vec!["product_id,quantity".to_owned()];
-    rows.extend(products.iter().map(|product| format!("{product},1000000")));
     let file = tempfile::NamedTempFile::new().expect("a temporary file");
-    std::fs::write(file.path(), rows.join("\n")).expect("the file takes a catalogue");
+    std::fs::write(file.path(), catalogue(&shape())).expect("the file takes a catalogue");
     stdout_of(world.orderflow().args(["stock", "import", "--wait"]).arg(file.path()));
 }

@@ -10,6 +10,7 @@
 )]
 
 pub(crate) mod broker;
+pub(crate) mod catalogue;
 pub(crate) mod cluster;
 pub(crate) mod disk;
 pub(crate) mod fleet;

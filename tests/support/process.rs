@@ -8,6 +8,17 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
+/// What meets the cluster first, in every way the program has.
+pub(crate) const COMMANDS: [&[&str]; 7] = [
+    &["topics", "plan"],
+    &["topics", "apply"],
+    &["topics", "tail", "orders"],
+    &["order", "place", "--item", "85123A:6:2.55"],
+    &["run", "inventory"],
+    &["run", "payment"],
+    &["audit"],
+];
+
 /// The `orderflow` binary of this build, with none of the caller's settings in its environment.
 pub(crate) fn orderflow() -> Command {
     unsettled(env!("CARGO_BIN_EXE_orderflow"))

@@ -24,19 +24,8 @@ use std::time::{Duration, Instant};
 
 use certificates::Authority;
 use guarded::{ADMIN, Client, Guarded};
-use support::process::Daemon;
+use support::process::{COMMANDS, Daemon};
 use support::wait_until;
-
-/// What meets the cluster first, in every way the program has.
-pub(crate) const COMMANDS: [&[&str]; 7] = [
-    &["topics", "plan"],
-    &["topics", "apply"],
-    &["topics", "tail", "orders"],
-    &["order", "place", "--item", "85123A:6:2.55"],
-    &["run", "inventory"],
-    &["run", "payment"],
-    &["audit"],
-];
 
 /// Lines that a refused command may say in all: the error, its hints, and a little from the log.
 const LINES: usize = 12;

@@ -4,8 +4,9 @@ use std::fs;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::guarded::{ADMIN, Client, Guarded};
+use crate::support::process::COMMANDS;
 use crate::support::wait_until;
-use crate::{COMMANDS, does_everything, refused};
+use crate::{does_everything, refused};
 
 /// Seconds that a token of these tests holds. Brokers end a connection with the token it was opened with. librdkafka asks for
 /// a new one after four fifths, looks at the clock once a second, and shows it to the brokers after nine tenths.

@@ -164,6 +164,41 @@ async fn a_server_killed_under_units_loses_nothing_and_repeats_nothing() {
     check(&store, LANES, UNITS).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL; run by ./tests/run"]
+async fn a_standby_that_takes_over_is_found_and_has_everything() {
+    const LANES: Lane = 4;
+    const UNITS: u32 = 150;
+    let primary = Server::start();
+    let standby = Server::standby_of(&primary);
+    // From here on a commit is answered once the standby has it, as one has to have it who must lose nothing.
+    let setting = postgres::connect(&primary.url("orderflow", "")).await;
+    for sql in [
+        "ALTER SYSTEM SET synchronous_standby_names = '*'",
+        "SELECT pg_reload_conf()",
+    ] {
+        setting.batch_execute(sql).await.expect("set");
+    }
+    let hosts = format!("localhost:{},localhost:{}", primary.port(), standby.port());
+    let store = open(&format!("postgres://orderflow@{hosts}/postgres")).await;
+    let lanes: Vec<_> = (0..LANES)
+        .map(|lane| tokio::spawn(work(store.clone(), lane, UNITS)))
+        .collect();
+    until_busy(&store, 0).await;
+    tokio::task::block_in_place(|| primary.kill());
+    assert!(
+        !lanes.iter().all(tokio::task::JoinHandle::is_finished),
+        "the lanes were through before"
+    );
+    let refused = store.claim(&[99]).await.expect_err("a standby takes no claims");
+    assert!(matches!(refused, StoreError::Unavailable(_)), "{refused:?}");
+    tokio::task::block_in_place(|| standby.promote());
+    for lane in lanes {
+        lane.await.expect("no panic");
+    }
+    check(&store, LANES, UNITS).await;
+}
+
 /// Waits until the lanes have written more than before.
 async fn until_busy(store: &PostgresStore, kills: usize) {
     let deadline = tokio::time::Instant::now() + Duration::from_mins(1);

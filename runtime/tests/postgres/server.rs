@@ -29,23 +29,39 @@ impl Server {
 
     /// The same, prepared in its folder of data and started with options.
     pub(crate) fn start_with(prepare: impl FnOnce(&Path) -> Vec<String>) -> Self {
+        let mut initdb = program("initdb");
+        initdb.args([
+            "-A",
+            "trust",
+            "-U",
+            "orderflow",
+            "--no-sync",
+            "-E",
+            "UTF8",
+            "--locale=C.UTF-8",
+        ]);
+        Self::make(initdb, prepare)
+    }
+
+    /// Starts a standby, which has what the primary has and takes no writes before it is promoted.
+    pub(crate) fn standby_of(primary: &Self) -> Self {
+        let mut copy = program("pg_basebackup");
+        copy.args(["-h", "127.0.0.1", "-U", "orderflow", "-p", &primary.port()]);
+        copy.args([
+            "--no-sync",
+            "--checkpoint=fast",
+            "--wal-method=stream",
+            "--write-recovery-conf",
+        ]);
+        Self::make(copy, |_| Vec::new())
+    }
+
+    /// Starts what a program makes in the folder of data.
+    fn make(mut maker: Command, prepare: impl FnOnce(&Path) -> Vec<String>) -> Self {
         let folder = TempDir::with_prefix("orderflow-postgres").expect("a temporary folder");
         own(folder.path());
-        let made = program("initdb")
-            .args([
-                "-A",
-                "trust",
-                "-U",
-                "orderflow",
-                "--no-sync",
-                "-E",
-                "UTF8",
-                "--locale=C.UTF-8",
-                "-D",
-            ])
-            .arg(folder.path().join("data"))
-            .output()
-            .expect("initdb runs");
+        let made = maker.arg("-D").arg(folder.path().join("data")).output();
+        let made = made.expect("the program runs");
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let port = listener.local_addr().expect("an address").port();
@@ -77,6 +93,16 @@ impl Server {
         self.launch();
     }
 
+    /// Makes a standby the primary.
+    pub(crate) fn promote(&self) {
+        let promoted = program("pg_ctl")
+            .arg("-D")
+            .arg(self.data())
+            .args(["-w", "-s", "promote"])
+            .status();
+        assert!(promoted.expect("pg_ctl runs").success(), "the standby is promoted");
+    }
+
     fn launch(&mut self) {
         let deadline = Instant::now() + STARTED;
         let log = self.folder.path().join("log");
@@ -106,7 +132,8 @@ impl Server {
         }
     }
 
-    fn kill(&self) {
+    /// Kills every process of the server at once.
+    pub(crate) fn kill(&self) {
         let Ok(text) = fs::read_to_string(self.data().join("postmaster.pid")) else {
             return;
         };

@@ -191,7 +191,13 @@ async fn a_standby_that_takes_over_is_found_and_has_everything() {
         "the lanes were through before"
     );
     let refused = store.claim(&[99]).await.expect_err("a standby takes no claims");
-    assert!(matches!(refused, StoreError::Unavailable(_)), "{refused:?}");
+    let StoreError::Unavailable(why) = &refused else {
+        panic!("{refused:?}");
+    };
+    assert!(
+        why.contains("does not answer") && why.contains("takes no writes"),
+        "{why}"
+    );
     tokio::task::block_in_place(|| standby.promote());
     for lane in lanes {
         lane.await.expect("no panic");

@@ -79,7 +79,7 @@ pub(super) enum Purpose {
 /// Connects to the first host that serves the purpose.
 ///
 /// # Errors
-/// What the last host said that did not merely fail to answer; else what the last one said.
+/// What the last host said that refuses us; else what each of them said.
 pub(super) async fn connect(address: &PostgresAddress, purpose: Purpose) -> Result<Client, OpenError> {
     let tls = Tls::new(address.tls, address.root_certificates.as_deref());
     let location = address.location();
@@ -87,18 +87,18 @@ pub(super) async fn connect(address: &PostgresAddress, purpose: Purpose) -> Resu
         location: location.clone(),
         why,
     })?;
-    let mut refused = None;
+    let (mut refused, mut away) = (None, Vec::new());
     for (host, port) in &address.hosts {
         let connecting = tokio::time::timeout(ENTER, connect_to(address, (host, *port), &tls, purpose));
         let silent = |_| OpenError::Unavailable(format!("{location} let nobody in within {} s", ENTER.as_secs()));
         match connecting.await.map_err(silent).flatten() {
             Ok(client) => return Ok(client),
-            // A host that is away says less than one that refuses us.
-            Err(error @ OpenError::Unavailable(_)) => refused = refused.or(Some(error)),
+            Err(OpenError::Unavailable(why)) => away.push(why),
             Err(error) => refused = Some(error),
         }
     }
-    Err(refused.unwrap_or_else(|| OpenError::Unavailable("no host is named".to_owned())))
+    // Hosts that are away say less than one that refuses us.
+    Err(refused.unwrap_or_else(|| OpenError::Unavailable(away.join("; "))))
 }
 
 async fn connect_to(

@@ -190,19 +190,28 @@ async fn a_standby_that_takes_over_is_found_and_has_everything() {
         !lanes.iter().all(tokio::task::JoinHandle::is_finished),
         "the lanes were through before"
     );
-    let refused = store.claim(&[99]).await.expect_err("a standby takes no claims");
-    let StoreError::Unavailable(why) = &refused else {
-        panic!("{refused:?}");
-    };
-    assert!(
-        why.contains("does not answer") && why.contains("takes no writes"),
-        "{why}"
-    );
+    until_a_standby_answers(&store).await;
     tokio::task::block_in_place(|| standby.promote());
     for lane in lanes {
         lane.await.expect("no panic");
     }
     check(&store, LANES, UNITS).await;
+}
+
+/// Waits until a claim is told what is wrong with either host: what it hears first may be that its connection is closed.
+async fn until_a_standby_answers(store: &PostgresStore) {
+    let deadline = tokio::time::Instant::now() + Duration::from_mins(1);
+    loop {
+        let refused = store.claim(&[99]).await.expect_err("a standby takes no claims");
+        let StoreError::Unavailable(why) = &refused else {
+            panic!("{refused:?}");
+        };
+        if why.contains("does not answer") && why.contains("takes no writes") {
+            return;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "{why}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 /// Waits until the lanes have written more than before.

@@ -190,8 +190,12 @@ impl Writer {
             return self.undo_group(&error);
         }
         let ended = commit(group).await;
-        let Some(group) = self.group.take() else { return };
-        for waiting in group.waiting {
+        let Some(Group { lease, waiting, .. }) = self.group.take() else {
+            return;
+        };
+        // Whoever is told finds the session back in the pool.
+        drop(lease);
+        for waiting in waiting {
             // Who no longer waits reads the lane row instead.
             let _gone = waiting.send(ended.clone());
         }

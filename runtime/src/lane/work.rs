@@ -70,7 +70,12 @@ impl<P, H: Handler, S: Store> Lane<P, H, S> {
                 Ok(Mend::Again)
             }
             StoreError::Unknown(why) if made => self.resolve(&why, wait).await,
-            StoreError::Stale { .. } | StoreError::Undone | StoreError::Unknown(_) => Ok(Mend::Again),
+            // Two lanes that both made the same new row would do so again, side by side.
+            StoreError::Stale { .. } => {
+                rest(wait).await;
+                Ok(Mend::Again)
+            }
+            StoreError::Undone | StoreError::Unknown(_) => Ok(Mend::Again),
             StoreError::Fenced { lane } => Err(self.again(Again::Fenced(lane))),
             StoreError::Halt(_) => Err(self.stop(error.into())),
         }

@@ -154,7 +154,10 @@ macro_rules! store_conformance_cases {
                 one_lanes_failure_is_its_own,
                 who_is_dropped_beside_another_never_was,
                 who_is_fenced_beside_another_harms_nobody,
-                what_one_changes_another_finds;
+                what_one_changes_another_finds,
+                one_decides_after_the_other,
+                what_was_dropped_is_built_on_by_nobody,
+                the_later_may_be_whole_first;
         }
     };
 }

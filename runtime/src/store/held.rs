@@ -1,7 +1,7 @@
 //! Rows that many lanes change, held in memory and written once for all units of a group.
 //!
 //! A batch changes most of the rows that all lanes share, so a group of twelve would write each of them twelve times.
-//! Whoever fills this is alone with the rows in it: what is held is what the database says, and what the open transaction
+//! Nobody else writes the rows in it meanwhile: what is held is what the database says, and what the open transaction
 //! will say.
 
 use std::sync::Arc;
@@ -9,7 +9,8 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 
-use crate::rows::{Rank, RowKey, Version};
+use super::StoreError;
+use crate::rows::{Rank, RowKey, StoredRow, Version};
 
 /// Rows of the database as the units of the open group left them.
 #[derive(Debug, Default)]
@@ -19,7 +20,7 @@ pub(super) struct Held {
 
 type ByKey = IndexMap<Arc<str>, Row, RandomState>;
 
-/// A row that is in the database.
+/// A row that is in the database, or will be before anything else is asked of it.
 #[derive(Debug)]
 pub(super) struct Row {
     pub(super) version: Version,
@@ -34,7 +35,20 @@ impl Held {
         entity.and_then(|(_, rows)| rows.get(&key.key))
     }
 
-    /// Holds a row as it was loaded.
+    /// The rows in the order of the keys; one that is not held is not there, and has version 0.
+    pub(super) fn rows(&self, keys: &[RowKey]) -> Vec<StoredRow> {
+        let stored = |key: &RowKey| {
+            let row = self.row(key);
+            StoredRow {
+                key: key.clone(),
+                version: row.map_or(0, |row| row.version),
+                body: row.map(|row| row.body.clone()),
+            }
+        };
+        keys.iter().map(stored).collect()
+    }
+
+    /// Holds a row as it was loaded, unless it is held already: another unit may have changed it since.
     pub(super) fn hold(&mut self, key: &RowKey, version: Version, body: Vec<u8>) {
         let at = self.entities.iter().position(|(known, _)| *known == key.entity);
         let at = at.unwrap_or_else(|| {
@@ -46,11 +60,34 @@ impl Held {
             body,
             changed: false,
         };
-        self.entities[at].1.insert(Arc::clone(&key.key), row);
+        self.entities[at].1.entry(Arc::clone(&key.key)).or_insert(row);
+    }
+
+    /// Takes over what a unit decided: rows that are there are changed, and written with the group. Whoever decides next
+    /// must find a new row that lanes share, though the statement that inserts it has not run yet.
+    ///
+    /// # Errors
+    /// [`StoreError::Stale`] where a row is not at the version it was loaded at; see [`json`].
+    pub(super) fn take_over(&mut self, rows: &[StoredRow]) -> Result<(), StoreError> {
+        for row in rows {
+            let body = json(row)?.as_bytes();
+            let taken = match row.version {
+                0 => self.row(&row.key).is_none(),
+                version => self.change(&row.key, version, body),
+            };
+            if !taken {
+                let entity = row.key.entity.name.to_owned();
+                return Err(StoreError::Stale { entity });
+            }
+            if row.version == 0 && row.key.entity.shared {
+                self.hold(&row.key, 1, body.to_vec());
+            }
+        }
+        Ok(())
     }
 
     /// Changes a row that is held, if it is still at `version`.
-    pub(super) fn change(&mut self, key: &RowKey, version: Version, body: &str) -> bool {
+    fn change(&mut self, key: &RowKey, version: Version, body: &[u8]) -> bool {
         let entity = self.entities.iter_mut().find(|(known, _)| *known == key.entity);
         let row = entity.and_then(|(_, rows)| rows.get_mut(&key.key));
         let Some(row) = row.filter(|row| row.version == version) else {
@@ -59,7 +96,7 @@ impl Held {
         row.version += 1;
         row.changed = true;
         row.body.clear();
-        row.body.extend_from_slice(body.as_bytes());
+        row.body.extend_from_slice(body);
         true
     }
 
@@ -88,5 +125,19 @@ impl Held {
     /// Nothing is known of the database any more.
     pub(super) fn forget(&mut self) {
         *self = Self::default();
+    }
+}
+
+/// A body as the text that it is.
+///
+/// # Errors
+/// [`StoreError::Refused`] where it is none.
+pub(super) fn json(row: &StoredRow) -> Result<&str, StoreError> {
+    match row.body.as_deref().map(std::str::from_utf8) {
+        Some(Ok(text)) => Ok(text),
+        _ => Err(StoreError::Refused(format!(
+            "row {} {:?} has no body, or one that is not text",
+            row.key.entity.name, row.key.key
+        ))),
     }
 }

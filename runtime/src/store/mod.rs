@@ -10,6 +10,7 @@
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod database;
+mod group;
 mod held;
 pub mod postgres;
 pub mod sqlite;
@@ -48,7 +49,7 @@ pub trait Store: Clone + Send + Sync + 'static {
     fn prepare(&self, group: &str, topics: &[TopicCount]) -> impl Future<Output = Result<Identity, StoreError>> + Send;
 
     /// Takes over lanes: raises each epoch and says where each stands. One statement per lane, so that of two claimants
-    /// the later one wins.
+    /// the later one wins. A unit that has begun on the lane is over before.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -60,7 +61,8 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// See [`StoreError`].
     fn start_at(&self, owner: Owner, starts: &[Start]) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Begins a unit of work on a lane: `epoch` and `turn` are compared, the turn is raised, `published` recorded.
+    /// Begins a unit of work on a lane: `epoch` and `turn` are compared, the turn is raised, `published` recorded. Whoever
+    /// has one and waits for another, of any lane, may wait for himself.
     ///
     /// # Errors
     /// [`StoreError::Fenced`] if the lane is not the owner's at that turn.
@@ -107,6 +109,10 @@ pub trait Store: Clone + Send + Sync + 'static {
 }
 
 /// A transaction on one lane. Dropped without [`Unit::commit`], nothing of it happened.
+///
+/// Units of different lanes may share a transaction of the database, and be under way side by side: everything a unit
+/// does, its beginning and its commit too, may say [`StoreError::Undone`], because another unit in it failed. From `load`
+/// to `write` a unit is alone with the rows of that transaction. Whoever drops a call before it has answered drops the unit.
 pub trait Unit: Send {
     /// The sequence that the first fact written by this unit will bear.
     fn next_sequence(&self) -> Sequence;
@@ -151,8 +157,7 @@ pub trait Unit: Send {
     /// Makes all of it durable. Returns when it is.
     ///
     /// # Errors
-    /// [`StoreError::Unknown`] if the answer was lost: ask [`Store::resolve`]. [`StoreError::Undone`] if it shared a
-    /// transaction with a unit that failed.
+    /// [`StoreError::Unknown`] if the answer was lost: ask [`Store::resolve`].
     fn commit(self) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 

@@ -81,9 +81,10 @@ pub async fn a_claim_waits_for_a_unit<G: Ground>(ground: G) {
     let mut claim = tokio::spawn(async move { second.claim(&[0]).await });
     let early = tokio::time::timeout(Duration::from_millis(50), &mut claim).await;
     assert!(early.is_err(), "the unit is not over");
+    unit.write(&facts([fact(1, 1)])).await.expect("written");
     former.commit(unit).await;
     let claimed = claim.await.expect("no panic").expect("claimed");
-    assert_eq!(claimed[0].at.turn, former.at.turn);
+    assert_eq!((claimed[0].at.turn, claimed[0].next_sequence), (former.at.turn, 2));
     assert_eq!(claimed[0].progress[0].next_offset, NextOffset::at(4));
     assert!(first.begin(former.at, 0).await.is_err(), "and then he is fenced");
 }

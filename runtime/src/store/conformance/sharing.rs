@@ -1,6 +1,7 @@
 //! Many lanes on one database at once: what one does is nothing to the others, but that it may have to be done again.
 
 use std::pin::pin;
+use std::time::Duration;
 
 use super::Ground;
 use super::hand::{BIN, Hand, SHELF, TOPIC, arrival, fact, facts, key, moved, row, rows};
@@ -9,29 +10,32 @@ use crate::store::{Admission, Lane, OutboxRow, Outcome, Store, StoreError, Turn,
 const LANES: Lane = 8;
 const UNITS: u64 = 12;
 
+/// Long enough for whatever need not wait.
+const A_WHILE: Duration = Duration::from_millis(150);
+
 /// An event of its own for each unit of each lane.
 fn event(lane: Lane, unit: u64) -> u64 {
     u64::from(lane.unsigned_abs()) * 1_000 + unit
 }
 
 /// Moves, lets in, loads, writes a row of its own and a fact.
-async fn work<S: Store>(hand: &Hand<S>, unit_number: u64) -> S::Unit {
+async fn work<S: Store>(hand: &Hand<S>, unit_number: u64) -> Result<S::Unit, StoreError> {
     let name = format!("lane {}", hand.at.owner.lane);
     let number = event(hand.at.owner.lane, unit_number);
     let offset = i64::try_from(unit_number).expect("small");
-    let mut unit = hand.begin().await;
+    let mut unit = hand.store.begin(hand.at, 0).await?;
     let admitted = unit
         .admit(&[moved(TOPIC, offset, offset + 1)], &[arrival(number, 1)])
-        .await;
-    assert_eq!(admitted, Ok(vec![Admission::New]));
+        .await?;
+    assert_eq!(admitted, [Admission::New]);
     tokio::task::yield_now().await;
-    let loaded = unit.load(&[key(SHELF, &name)]).await.expect("loaded");
+    let loaded = unit.load(&[key(SHELF, &name)]).await?;
     let writes = Writes {
         outbox: vec![fact(unit.next_sequence(), number)],
         ..rows([row(SHELF, &name, loaded[0].version, "1")])
     };
-    unit.write(&writes).await.expect("written");
-    unit
+    unit.write(&writes).await?;
+    Ok(unit)
 }
 
 async fn work_alone<S: Store>(mut hand: Hand<S>) {
@@ -42,11 +46,9 @@ async fn work_alone<S: Store>(mut hand: Hand<S>) {
 
 /// Does a unit until it is durable: one that shared a transaction with another's failure never was.
 async fn work_through<S: Store>(hand: &mut Hand<S>, number: u64) {
-    loop {
-        match work(hand, number).await.commit().await {
-            Ok(()) => break,
-            Err(error) => assert_eq!(error, StoreError::Undone),
-        }
+    let through = async || work(hand, number).await?.commit().await;
+    while let Err(error) = through().await {
+        assert_eq!(error, StoreError::Undone);
     }
     hand.at.turn += 1;
 }
@@ -55,11 +57,22 @@ async fn work_through<S: Store>(hand: &mut Hand<S>, number: u64) {
 async fn work_badly<S: Store>(mut hand: Hand<S>) {
     for number in 0..UNITS {
         drop(work(&hand, number).await);
-        let stale = hand.refused(rows([row(BIN, "nobody's", 4, "1")])).await;
+        let stale = refusal(&hand, rows([row(BIN, "nobody's", 4, "1")])).await;
         assert!(matches!(stale, StoreError::Stale { .. }));
-        let gap = hand.refused(facts([fact(i64::MAX, 77)])).await;
+        let gap = refusal(&hand, facts([fact(i64::MAX, 77)])).await;
         assert!(matches!(gap, StoreError::Halt(_)));
         work_through(&mut hand, number).await;
+    }
+}
+
+/// What a unit that must not be written is refused for, however often it is undone before.
+async fn refusal<S: Store>(hand: &Hand<S>, writes: Writes) -> StoreError {
+    let written = async || hand.store.begin(hand.at, 0).await?.write(&writes).await;
+    loop {
+        match written().await.expect_err("it must not be written") {
+            StoreError::Undone => {}
+            refused => return refused,
+        }
     }
 }
 
@@ -202,6 +215,114 @@ pub async fn what_one_changes_another_finds<G: Ground>(ground: G) {
     two.write(rows([row(SHELF, "lane 1", left, "4")])).await;
 }
 
+/// Whoever decides on a row decides on what the one before him made of it, and may not before that one has written.
+pub async fn one_decides_after_the_other<G: Ground>(ground: G) {
+    let store = ground.handle().await;
+    let (mut one, two) = (Hand::start(&store, 1).await, Hand::start(&store, 2).await);
+    one.write(rows([row(SHELF, "old", 0, "1")])).await;
+    let names = ["new", "old"].map(|name| key(SHELF, name));
+    let mut first = one.begin().await;
+    let found = first.load(&names).await.expect("loaded");
+    assert_eq!((found[0].version, found[1].version), (0, 1));
+    let mut second = pin!(async {
+        let mut unit = two.begin().await;
+        let admitted = unit.admit(&[], &[arrival(event(2, 0), 1)]).await;
+        assert_eq!(admitted, Ok(vec![Admission::New]));
+        let found = unit.load(&names).await.expect("loaded");
+        let expected = [row(SHELF, "new", 1, "2"), row(SHELF, "old", 2, "2")];
+        assert_eq!(found, expected);
+        unit.write(&rows([row(SHELF, "new", 1, "3"), row(SHELF, "old", 2, "3")]))
+            .await
+            .expect("written");
+        unit.commit().await
+    });
+    let early = tokio::time::timeout(A_WHILE, &mut second).await;
+    assert!(early.is_err(), "the first has not decided yet");
+    first
+        .write(&rows([row(SHELF, "new", 0, "2"), row(SHELF, "old", 1, "2")]))
+        .await
+        .expect("written");
+    assert_eq!(tokio::join!(first.commit(), second), (Ok(()), Ok(())));
+    one.at.turn += 1;
+    let left = one.load(&names).await;
+    assert_eq!(left, [row(SHELF, "new", 2, "3"), row(SHELF, "old", 3, "3")]);
+}
+
+/// Whoever decided on what another was about to write did not, where that one is dropped.
+pub async fn what_was_dropped_is_built_on_by_nobody<G: Ground>(ground: G) {
+    let store = ground.handle().await;
+    let (mut one, mut two) = (Hand::start(&store, 1).await, Hand::start(&store, 2).await);
+    let names = ["new", "shared"].map(|name| key(SHELF, name));
+    one.write(rows([row(SHELF, "shared", 0, "1")])).await;
+    let mut first = one.begin().await;
+    first.load(&names).await.expect("loaded");
+    first
+        .write(&rows([row(SHELF, "new", 0, "2"), row(SHELF, "shared", 1, "2")]))
+        .await
+        .expect("written");
+    let at = two.at;
+    let mut second = pin!(async {
+        let mut unit = store.begin(at, 0).await?;
+        let found = unit.load(&names).await?;
+        Ok::<_, StoreError>((unit, [found[0].version, found[1].version]))
+    });
+    let early = tokio::time::timeout(A_WHILE, &mut second).await;
+    drop(first);
+    let loaded = match early {
+        Ok(loaded) => loaded,
+        Err(_) => second.await,
+    };
+    let built = async {
+        let (mut unit, versions) = loaded?;
+        let [new, shared] = versions;
+        unit.write(&rows([row(SHELF, "new", new, "3"), row(SHELF, "shared", shared, "3")]))
+            .await?;
+        unit.commit().await?;
+        Ok::<_, StoreError>(versions)
+    };
+    match built.await {
+        Ok(versions) => {
+            assert_eq!(versions, [0, 1], "the other was never there");
+            two.at.turn += 1;
+        }
+        Err(error) => {
+            assert_eq!(error, StoreError::Undone);
+            assert_eq!(store.resolve(two.at).await, Ok(Outcome::DidNot));
+            two.write(rows([row(SHELF, "new", 0, "3"), row(SHELF, "shared", 1, "3")]))
+                .await;
+        }
+    }
+    assert_eq!(store.resolve(one.at).await, Ok(Outcome::DidNot));
+    let left = [row(SHELF, "new", 1, "3"), row(SHELF, "shared", 2, "3")];
+    assert_eq!(two.load(&names).await, left);
+}
+
+/// Units under way side by side are all durable, in whichever order they are committed.
+pub async fn the_later_may_be_whole_first<G: Ground>(mut ground: G) {
+    let store = ground.handle().await;
+    let (one, mut two) = (Hand::start(&store, 1).await, Hand::start(&store, 2).await);
+    let mut first = one.begin().await;
+    first.write(&facts([fact(1, event(1, 0))])).await.expect("written");
+    {
+        let mut later = pin!(work_through(&mut two, 0));
+        let early = tokio::time::timeout(A_WHILE, &mut later).await;
+        let first = async { first.commit().await.expect("durable") };
+        match early {
+            Ok(()) => first.await,
+            Err(_) => ((), ()) = tokio::join!(first, later),
+        }
+    }
+    drop((one, two, store));
+    ground.reopen().await;
+    let store = ground.handle().await;
+    let claims = store.claim(&[1, 2]).await.expect("claimed");
+    let turns: Vec<_> = claims
+        .iter()
+        .map(|claim| (claim.at.turn, claim.next_sequence))
+        .collect();
+    assert_eq!(turns, [(1, 2), (1, 2)]);
+}
+
 /// A unit of `one` is committed; whoever wants to begin at `other` waits already, and does `work` as soon as he can. What
 /// the commit answered, and the work.
 async fn beside<S: Store, T>(
@@ -209,7 +330,7 @@ async fn beside<S: Store, T>(
     other: Turn,
     work_of_other: impl AsyncFnOnce(Result<S::Unit, StoreError>) -> T,
 ) -> (Result<(), StoreError>, T) {
-    let unit = work(one, 0).await;
+    let unit = work(one, 0).await.expect("nobody else is there");
     let mut queued = pin!(one.store.begin(other, 0));
     let early = touch(queued.as_mut()).await;
     let mut commit = pin!(unit.commit());

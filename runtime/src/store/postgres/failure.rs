@@ -81,6 +81,8 @@ impl Failure {
 fn meaning(error: &Error, location: &str) -> StoreError {
     let why = sentence(error, location);
     match error.code() {
+        // An earlier statement of the transaction failed, as a rule another unit's.
+        Some(code) if *code == SqlState::IN_FAILED_SQL_TRANSACTION => StoreError::Undone,
         Some(code) if is_refusal(code) => StoreError::Refused(plain(error)),
         Some(code) if passes(code) => StoreError::Unavailable(why),
         Some(_) => StoreError::Halt(why),

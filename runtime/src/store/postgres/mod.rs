@@ -111,7 +111,7 @@ impl PostgresStore {
 
     /// Runs statements that each stand alone.
     async fn run<T>(&self, work: impl AsyncFnOnce(&Session) -> Result<T, Failure>) -> Result<T, StoreError> {
-        let mut lease = self.pool.lease().await?;
+        let lease = self.pool.lease().await?;
         let done = work(lease.session()?).await;
         done.map_err(|failure| lease.judge(failure))
     }
@@ -119,10 +119,7 @@ impl PostgresStore {
 
 /// Runs a transaction of no lane's turn. What it does can be done again, so an unknown outcome is the same to the caller
 /// as none.
-async fn transact<T>(
-    mut lease: Lease,
-    work: impl AsyncFnOnce(&Session) -> Result<T, Failure>,
-) -> Result<T, StoreError> {
+async fn transact<T>(lease: Lease, work: impl AsyncFnOnce(&Session) -> Result<T, Failure>) -> Result<T, StoreError> {
     lease.enter_transaction();
     let done = async {
         let session = lease.session()?;
@@ -173,8 +170,7 @@ impl Store for PostgresStore {
     }
 
     async fn begin(&self, at: Turn, published: Sequence) -> Result<PostgresUnit, StoreError> {
-        let writer = self.groups.writer(at.owner.lane).await;
-        PostgresUnit::begin(writer, at, published).await
+        PostgresUnit::begin(self.groups.writer(at.owner.lane), at, published).await
     }
 
     async fn resolve(&self, at: Turn) -> Result<Outcome, StoreError> {

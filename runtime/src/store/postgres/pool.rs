@@ -3,6 +3,7 @@
 //! A pool of our own, because what matters is when a session comes back: a unit that was dropped is rolled back first,
 //! and one whose connection was lost never comes back.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::runtime::Handle;
@@ -60,7 +61,8 @@ impl Pool {
             session: Some(session),
             pool: Arc::clone(self),
             permit: Some(permit),
-            in_transaction: false,
+            in_transaction: AtomicBool::new(false),
+            lost: AtomicBool::new(false),
         })
     }
 
@@ -88,13 +90,15 @@ pub(super) struct Lease {
     session: Option<Session>,
     pool: Arc<Pool>,
     permit: Option<OwnedSemaphorePermit>,
-    in_transaction: bool,
+    in_transaction: AtomicBool,
+    lost: AtomicBool,
 }
 
 impl Lease {
     pub(super) fn session(&self) -> Result<&Session, StoreError> {
         let lost = || StoreError::Unavailable(format!("{}: the connection was lost", self.pool.location));
-        self.session.as_ref().ok_or_else(lost)
+        let session = self.session.as_ref().filter(|_| !self.lost.load(Ordering::Relaxed));
+        session.ok_or_else(lost)
     }
 
     pub(super) fn location(&self) -> &str {
@@ -102,22 +106,22 @@ impl Lease {
     }
 
     /// From here on what is dropped is rolled back.
-    pub(super) fn enter_transaction(&mut self) {
-        self.in_transaction = true;
+    pub(super) fn enter_transaction(&self) {
+        self.in_transaction.store(true, Ordering::Relaxed);
     }
 
     /// The server has answered COMMIT.
-    pub(super) fn leave_transaction(&mut self) {
-        self.in_transaction = false;
+    pub(super) fn leave_transaction(&self) {
+        self.in_transaction.store(false, Ordering::Relaxed);
     }
 
-    /// The session is of no further use. The server rolls back what it holds.
-    pub(super) fn lose(&mut self) {
-        self.session = None;
+    /// The session is of no further use. The server rolls back what it holds once this is dropped.
+    pub(super) fn lose(&self) {
+        self.lost.store(true, Ordering::Relaxed);
     }
 
     /// The error in the words of the store; the session is given up where the error says so.
-    pub(super) fn judge(&mut self, failure: Failure) -> StoreError {
+    pub(super) fn judge(&self, failure: Failure) -> StoreError {
         if failure.is_loss() {
             self.lose();
             self.pool.forget_all();
@@ -129,7 +133,10 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         let Some(session) = self.session.take() else { return };
-        if !self.in_transaction {
+        if *self.lost.get_mut() {
+            return;
+        }
+        if !*self.in_transaction.get_mut() {
             return self.pool.take_back(session);
         }
         let (pool, permit) = (Arc::clone(&self.pool), self.permit.take());

@@ -1,55 +1,85 @@
-//! A unit of work: its part of the open transaction, and the writer to itself while it lasts.
+//! A unit of work: its part of the open transaction, beside that of another.
+
+use std::sync::Arc;
 
 use futures_util::future::try_join_all;
-use tokio::sync::OwnedMutexGuard;
 use tokio::try_join;
 use uuid::Uuid;
 
 use super::failure::Failure;
-use super::group::{Durable, Writer};
+use super::group::{Group, Writer};
 use super::session::Session;
 use super::tables::{effects, inbox, lanes, outbox, progress, state, timers};
 use crate::crash_point;
 use crate::rows::{RowKey, StoredRow};
+use crate::store::group::{Baton, Durable, Seat, answer_of};
 use crate::store::{Admission, Answer, Arrival, Lane, Move, Sequence, StoreError, Turn, Unit, Writes};
 
 /// A transaction on one lane of a PostgreSQL database.
 ///
-/// While it lives no other lane of the same group can begin one on this store: a task that holds one and waits for a
-/// second may wait for itself. It holds the lane's row, so nobody else begins or claims that lane meanwhile.
+/// While it lives it has one of the few seats of its store, and from its loading to its writing it is alone with the rows
+/// of its group: a task that holds one and waits for another may wait for itself. It holds the lane's row, so nobody else
+/// begins or claims that lane meanwhile.
 #[derive(Debug)]
 pub struct PostgresUnit {
-    writer: Option<OwnedMutexGuard<Writer>>,
+    place: Option<Place>,
+    baton: Option<Baton>,
     lane: Lane,
     next_sequence: Sequence,
     /// The server's clock when the unit began, milliseconds.
     now: i64,
-    /// Whether the transaction holds something of it.
+    /// Whether the transaction may hold something of it.
     touched: bool,
-    /// The first error. After it the server takes nothing but ROLLBACK.
+    /// The first error: the unit is over with it.
     failed: Option<StoreError>,
 }
 
+/// Where a unit is under way.
+#[derive(Debug)]
+struct Place {
+    group: Arc<Group>,
+    writer: Arc<Writer>,
+    seat: Seat,
+}
+
 impl PostgresUnit {
-    pub(super) async fn begin(
-        writer: OwnedMutexGuard<Writer>,
-        at: Turn,
-        published: Sequence,
-    ) -> Result<Self, StoreError> {
+    pub(super) async fn begin(writer: &Arc<Writer>, at: Turn, published: Sequence) -> Result<Self, StoreError> {
+        let seat = writer.seat().await;
+        let mut open = writer.open().await;
+        let joined = open.clone();
+        let first = joined.is_none();
+        let group = match joined {
+            Some(group) => group,
+            None => Arc::clone(open.insert(writer.new_group().await?)),
+        };
         // Dropped half begun, it takes its group with it.
         let mut unit = Self {
-            writer: Some(writer),
+            place: Some(Place {
+                group: Arc::clone(&group),
+                writer: Arc::clone(writer),
+                seat,
+            }),
+            baton: None,
             lane: at.owner.lane,
             next_sequence: 0,
             now: 0,
             touched: true,
             failed: None,
         };
-        let writer = unit.writer()?;
-        writer.open_group().await?;
-        let begun = writer.begin(at, published).await;
+        let begun = if first {
+            // Nobody joins before the transaction is there.
+            let begun = group.begin_first(at, published).await;
+            if begun.is_err() {
+                group.units.undo(&StoreError::Undone);
+            }
+            drop(open);
+            begun
+        } else {
+            drop(open);
+            group.begin(at, published).await
+        };
         if let Err(Failure::Store(StoreError::Fenced { .. })) = &begun {
-            unit.touched = false;
+            unit.touched = first;
         }
         let begun = unit.judged(begun)?;
         (unit.next_sequence, unit.now) = (begun.next_sequence, begun.now);
@@ -57,48 +87,51 @@ impl PostgresUnit {
         Ok(unit)
     }
 
-    /// The writer, unless an earlier statement failed.
-    fn writer(&mut self) -> Result<&mut Writer, StoreError> {
-        match (&self.failed, &mut self.writer) {
-            (Some(error), _) => Err(error.clone()),
-            (None, Some(writer)) => Ok(writer),
-            (None, None) => Err(ended()),
+    /// Where it is under way, unless an earlier statement failed.
+    fn place(&self) -> Result<&Place, StoreError> {
+        match &self.failed {
+            Some(error) => Err(error.clone()),
+            None => self.place.as_ref().ok_or_else(ended),
         }
     }
 
-    /// The session, unless an earlier statement failed.
     fn session(&self) -> Result<&Session, StoreError> {
-        match (&self.failed, &self.writer) {
-            (Some(error), _) => Err(error.clone()),
-            (None, Some(writer)) => writer.session(),
-            (None, None) => Err(ended()),
-        }
+        self.place()?.group.session()
     }
 
     /// Remembers the first error: the unit is over with it.
     fn judged<T>(&mut self, done: Result<T, Failure>) -> Result<T, StoreError> {
         done.map_err(|failure| {
-            let error = match &mut self.writer {
-                Some(writer) => writer.judge(failure),
+            let error = match &self.place {
+                Some(place) => place.group.lease.judge(failure),
                 None => ended(),
             };
             self.failed.get_or_insert(error).clone()
         })
     }
 
-    /// Changes the rows that are there where they are held; what is new is written with the rest.
-    async fn change_rows(&mut self, rows: &[StoredRow]) -> Result<(), Failure> {
-        let writer = self.writer()?;
-        let known = || rows.iter().filter(|row| row.version > 0);
-        writer.hold(known().map(|row| &row.key)).await?;
-        let held = writer.held()?;
-        for row in known() {
-            if !held.change(&row.key, row.version, state::json(row)?) {
-                return Err(state::stale(row.key.entity));
-            }
+    /// Loads the rows that are not held; what is not there is not held afterwards either.
+    async fn fetch(&self, keys: impl Iterator<Item = &RowKey>) -> Result<(), Failure> {
+        let place = self.place()?;
+        place.group.fetch(&place.writer, keys).await
+    }
+
+    /// Waits until the one before has handed on what he decided.
+    async fn take_baton(&mut self) -> Result<(), StoreError> {
+        if self.baton.is_none() {
+            self.baton = Some(self.place()?.group.units.baton().await?);
         }
-        let twice = rows.iter().find(|row| row.version == 0 && held.row(&row.key).is_some());
-        twice.map_or(Ok(()), |row| Err(state::stale(row.key.entity)))
+        Ok(())
+    }
+
+    /// Hands on what was decided of the rows: the next unit decides while the statements of this one run.
+    async fn hand_on(&mut self, rows: &[StoredRow]) -> Result<(), Failure> {
+        self.take_baton().await?;
+        let known = rows.iter().filter(|row| row.version > 0);
+        self.fetch(known.map(|row| &row.key)).await?;
+        self.place()?.group.units.held().take_over(rows)?;
+        self.baton = None;
+        Ok(())
     }
 
     async fn send_writes(&self, writes: &Writes) -> Result<Sequence, Failure> {
@@ -132,13 +165,12 @@ impl PostgresUnit {
 
     /// The unit is whole. The first of a group asks for its end behind the lanes that wait already.
     fn release(&mut self) -> Result<Durable, StoreError> {
-        if let Some(error) = self.failed.take() {
-            return Err(error);
-        }
-        let mut writer = self.writer.take().ok_or_else(ended)?;
-        let (durable, first) = writer.release_unit()?;
-        if first {
-            Writer::end_soon(writer);
+        let (durable, first) = self.place()?.group.units.whole()?;
+        if let Some(Place { group, writer, seat }) = self.place.take() {
+            drop(group);
+            if first {
+                writer.end_soon(seat);
+            }
         }
         Ok(durable)
     }
@@ -176,15 +208,17 @@ impl Unit for PostgresUnit {
     }
 
     async fn load(&mut self, keys: &[RowKey]) -> Result<Vec<StoredRow>, StoreError> {
-        let loaded = self.writer()?.load(keys).await;
-        let loaded = self.judged(loaded)?;
+        let fetched = self.fetch(keys.iter()).await;
+        self.judged(fetched)?;
+        self.take_baton().await?;
+        let loaded = self.place()?.group.units.held().rows(keys);
         crash_point!("tx.load");
         Ok(loaded)
     }
 
     async fn write(&mut self, writes: &Writes) -> Result<(), StoreError> {
-        let changed = self.change_rows(&writes.rows).await;
-        self.judged(changed)?;
+        let handed = self.hand_on(&writes.rows).await;
+        self.judged(handed)?;
         let written = Box::pin(self.send_writes(writes)).await;
         self.next_sequence = self.judged(written)?;
         crash_point!("tx.state");
@@ -195,20 +229,27 @@ impl Unit for PostgresUnit {
     async fn commit(mut self) -> Result<(), StoreError> {
         let durable = self.release()?;
         drop(self);
-        let answer = durable.await;
-        answer.unwrap_or_else(|_| Err(StoreError::Unknown("the task that commits is gone".to_owned())))
+        answer_of(durable).await
     }
 }
 
 impl Drop for PostgresUnit {
+    /// Nothing of it happened. One that touched nothing, as a fenced one, leaves the others of its group alone; else the
+    /// whole transaction goes, and the others do their part again.
     fn drop(&mut self) {
-        if let Some(writer) = &mut self.writer {
-            writer.drop_unit(self.touched);
+        let Some(Place { group, writer, seat }) = self.place.take() else {
+            return;
+        };
+        if self.touched {
+            group.units.undo(&StoreError::Undone);
         }
+        drop(group);
+        // Where nobody else is in the group, it has to be ended all the same.
+        writer.end_soon(seat);
     }
 }
 
-/// Only a committed unit has no writer, and it is gone.
+/// Only a committed unit has no place, and it is gone.
 fn ended() -> StoreError {
     StoreError::Halt("a unit of work was used after its end".to_owned())
 }

@@ -1,8 +1,8 @@
 //! Moving the write-ahead log into the database, beside the writer instead of in its way.
 //!
 //! SQLite does it inside whichever COMMIT finds the log long, and every lane waits meanwhile. Here a thread with a
-//! connection of its own moves what is there while the writer goes on, then takes the writer for the little that was added
-//! meanwhile: only a log that is moved whole is begun anew, else it would grow for ever.
+//! connection of its own moves what is there while the writer goes on, then ends the group and moves the little that was
+//! added meanwhile: only a log that is moved whole is begun anew, else it would grow for ever.
 
 use std::path::Path;
 use std::sync::{Arc, mpsc};
@@ -13,6 +13,7 @@ use tokio::sync::Mutex;
 
 use super::open::{self, OpenError, SqliteOptions};
 use super::writer::Writer;
+use crate::store::group::Room;
 
 /// The thread that moves the log.
 #[derive(Debug)]
@@ -30,7 +31,11 @@ struct Log {
 }
 
 impl Checkpointer {
-    pub(super) fn start(path: &Path, options: SqliteOptions, writer: Arc<Mutex<Writer>>) -> Result<Self, OpenError> {
+    pub(super) fn start(
+        path: &Path,
+        options: SqliteOptions,
+        (room, writer): (Arc<Room>, Arc<Mutex<Writer>>),
+    ) -> Result<Self, OpenError> {
         let connection = open::writer(path, &options)?;
         let (wake, woken) = mpsc::channel();
         let thread = thread::Builder::new()
@@ -39,7 +44,7 @@ impl Checkpointer {
                 while woken.recv().is_ok() {
                     // One look is enough for all that was asked meanwhile.
                     while woken.try_recv().is_ok() {}
-                    if let Err(error) = move_long_log(&connection, &options, &writer) {
+                    if let Err(error) = move_long_log(&connection, &options, (&room, &writer)) {
                         tracing::debug!(%error, "the write-ahead log was not moved; it is tried again");
                     }
                 }
@@ -67,15 +72,20 @@ impl Drop for Checkpointer {
     }
 }
 
-fn move_long_log(connection: &Connection, options: &SqliteOptions, writer: &Mutex<Writer>) -> rusqlite::Result<()> {
+fn move_long_log(
+    connection: &Connection,
+    options: &SqliteOptions,
+    (room, writer): (&Room, &Mutex<Writer>),
+) -> rusqlite::Result<()> {
     let log = checkpoint(connection, "NOOP")?;
     if log.pages - log.moved < options.checkpoint_pages {
         return Ok(());
     }
     checkpoint(connection, "PASSIVE")?;
-    let held = writer.blocking_lock();
+    let _alone = room.blocking_write();
+    let mut writer = writer.blocking_lock();
+    writer.end_group();
     checkpoint(connection, "PASSIVE")?;
-    drop(held);
     Ok(())
 }
 
@@ -96,6 +106,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
+    use crate::store::group;
     use crate::store::sqlite::lock::ProcessLock;
 
     #[test]
@@ -108,6 +119,7 @@ mod tests {
         };
         let lock = ProcessLock::take(&path).expect("locked");
         let writer = Mutex::new(Writer::open(path.clone(), options, lock).expect("opens"));
+        let room = group::room();
         let connection = open::writer(&path, &options).expect("opens");
         let grow = |pages: u32| {
             let sql = format!(
@@ -120,14 +132,14 @@ mod tests {
                 .expect("written");
         };
         grow(20);
-        move_long_log(&connection, &options, &writer).expect("looked at");
+        move_long_log(&connection, &options, (&room, &writer)).expect("looked at");
         let log = checkpoint(&connection, "NOOP").expect("read");
         assert!(
             log.pages >= 20 && log.moved < log.pages,
             "too short to be moved: {log:?}"
         );
         grow(40);
-        move_long_log(&connection, &options, &writer).expect("moved");
+        move_long_log(&connection, &options, (&room, &writer)).expect("moved");
         let log = checkpoint(&connection, "NOOP").expect("read");
         assert_eq!(log.moved, log.pages);
         grow(1);

@@ -6,43 +6,31 @@ use super::failure::Failure;
 use super::tables::state;
 use crate::rows::{RowKey, StoredRow, Version};
 use crate::store::StoreError;
-use crate::store::held::Held;
+use crate::store::held::{Held, json};
 
 /// Rows kept from one group to the next: some thousand products stay, a hundred bytes each.
 const KEPT: usize = 8_192;
 
-/// Loads rows in the order given; what is not there has version 0, and is not held.
-pub(super) fn load(held: &mut Held, connection: &Connection, keys: &[RowKey]) -> Result<Vec<StoredRow>, Failure> {
+/// A row that is there: its version and body.
+pub(super) type Found<'a> = (&'a RowKey, Version, Vec<u8>);
+
+/// Loads those of the rows that are there.
+pub(super) fn load<'a>(connection: &Connection, keys: &[&'a RowKey]) -> Result<Vec<Found<'a>>, Failure> {
     let mut select = state::Select::prepare(connection)?;
-    keys.iter().map(|key| one(held, &mut select, key)).collect()
+    let mut found = Vec::new();
+    for key in keys {
+        if let Some((version, body)) = select.one(key.entity.name, &key.key)? {
+            found.push((*key, version, body));
+        }
+    }
+    Ok(found)
 }
 
-fn one(held: &mut Held, select: &mut state::Select<'_>, key: &RowKey) -> Result<StoredRow, Failure> {
-    let (version, body) = match held.row(key) {
-        Some(row) => (row.version, Some(row.body.clone())),
-        None => match select.one(key.entity.name, &key.key)? {
-            Some((version, body)) => {
-                held.hold(key, version, body.clone());
-                (version, Some(body))
-            }
-            None => (0, None),
-        },
-    };
-    let key = key.clone();
-    Ok(StoredRow { key, version, body })
-}
-
-/// Writes rows, each if it is still at the version it was loaded at: new ones into the file, the others into what is held.
-pub(super) fn write(held: &mut Held, connection: &Connection, rows: &[StoredRow]) -> Result<(), Failure> {
+/// Writes the rows that are new.
+pub(super) fn insert(connection: &Connection, rows: &[StoredRow]) -> Result<(), Failure> {
     let mut insert = state::Insert::prepare(connection)?;
-    let mut select = state::Select::prepare(connection)?;
-    for row in rows {
-        let body = state::json(row)?;
-        let written = match row.version {
-            0 => held.row(&row.key).is_none() && insert.one(row.key.entity.name, &row.key.key, body)?,
-            version => change(held, &mut select, (&row.key, version), body)?,
-        };
-        if !written {
+    for row in rows.iter().filter(|row| row.version == 0) {
+        if !insert.one(row.key.entity.name, &row.key.key, json(row)?)? {
             let entity = row.key.entity.name.to_owned();
             return Err(StoreError::Stale { entity }.into());
         }
@@ -50,20 +38,8 @@ pub(super) fn write(held: &mut Held, connection: &Connection, rows: &[StoredRow]
     Ok(())
 }
 
-fn change(
-    held: &mut Held,
-    select: &mut state::Select<'_>,
-    (key, version): (&RowKey, Version),
-    body: &str,
-) -> Result<bool, Failure> {
-    if held.row(key).is_none() {
-        one(held, select, key)?;
-    }
-    Ok(held.change(key, version, body))
-}
-
-/// Puts what was changed into the file, in the order of keys, and keeps it unless it is too much: the writer is alone on
-/// the file.
+/// Puts what was changed into the file, in the order of keys, and keeps it unless it is too much: no other process
+/// has the file.
 pub(super) fn flush(held: &mut Held, connection: &Connection) -> Result<(), Failure> {
     for (entity, changed) in held.take_changed() {
         let mut update = state::Update::prepare(connection)?;

@@ -1,4 +1,4 @@
-//! SQLite: one file per group, one process, one writer at a time, one sync for the units of many lanes.
+//! SQLite: one file per group, one process, one connection that writes, one sync for the units of many lanes.
 //!
 //! Opening is in `open` and `lock`, the sharing of a transaction in `writer`, a unit of work in `unit`, the statements of
 //! each table in `tables`. Tools read the same file with [`SqliteReader`] while the service runs.
@@ -31,8 +31,8 @@ pub use self::reader::{InboxCounts, SqliteReader, StateRow, Summary};
 use self::tables::{effects, inbox, lanes, meta, outbox, progress, timers};
 pub use self::tables::{effects::EffectRecord, inbox::InboxRow, lanes::LaneRow};
 pub use self::unit::SqliteUnit;
-use self::unit::answer_of;
 use self::writer::{Committer, Writer};
+use crate::store::group::{self, Room, answer_of};
 use crate::store::{
     Claim, EffectRow, Identity, Lane, OutboxRow, Outcome, Owner, Retention, Sequence, Start, Store, StoreError,
     TimerRow, TopicCount, Turn,
@@ -51,6 +51,7 @@ struct Shared {
     _checkpointer: Checkpointer,
     /// Sees what is durable and nothing of an open transaction: a fact that is not durable must not be published.
     reads: Plain<Connection>,
+    room: Arc<Room>,
     writer: Arc<Mutex<Writer>>,
     sweep: Plain<inbox::Sweep>,
     path: PathBuf,
@@ -64,14 +65,16 @@ impl SqliteStore {
     pub fn open(path: &Path, options: &SqliteOptions) -> Result<Self, OpenError> {
         let path = open::make_folder(path)?;
         let lock = ProcessLock::take(&path)?;
+        let room = group::room();
         let writer = Arc::new(Mutex::new(Writer::open(path.clone(), *options, lock)?));
         let reads = Plain::new(open::reader(&path)?);
-        let checkpointer = Checkpointer::start(&path, *options, Arc::clone(&writer))?;
-        let committer = Committer::start(Arc::clone(&writer), checkpointer.waker())?;
+        let checkpointer = Checkpointer::start(&path, *options, (Arc::clone(&room), Arc::clone(&writer)))?;
+        let committer = Committer::start((Arc::clone(&room), Arc::clone(&writer)), checkpointer.waker())?;
         let shared = Shared {
             committer,
             _checkpointer: checkpointer,
             reads,
+            room,
             writer,
             sweep: Plain::default(),
             path,
@@ -90,7 +93,8 @@ impl SqliteStore {
         open::version(path)
     }
 
-    /// Runs a transaction of no lane's turn, together with the units that are waiting; durable when it returns.
+    /// Runs a transaction of no lane's turn, together with the units that are whole and with none that is under way;
+    /// durable when it returns.
     ///
     /// What it does can be done again, so an unknown outcome is the same to the caller as none.
     async fn transact<T, F>(&self, work: F) -> Result<T, StoreError>
@@ -99,12 +103,14 @@ impl SqliteStore {
         T: Send,
     {
         loop {
-            let mut writer = Arc::clone(&self.shared.writer).lock_owned().await;
-            writer.open_unit()?;
-            let done = writer.run(&work).inspect_err(|_| writer.drop_unit())?;
-            let durable = writer.release_unit()?;
+            let alone = self.shared.room.write().await;
+            let mut writer = self.shared.writer.lock().await;
+            let group = writer.open_group()?;
+            // Whatever comes of it, the group has to be ended.
             self.shared.committer.wake();
-            drop(writer);
+            let done = writer.run_in((&group, &mut false), &work)?;
+            let (durable, _) = group.whole()?;
+            drop((writer, alone));
             match answer_of(durable).await {
                 Ok(()) => return Ok(done),
                 Err(StoreError::Undone) => {}
@@ -161,11 +167,11 @@ impl Store for SqliteStore {
     }
 
     async fn begin(&self, at: Turn, published: Sequence) -> Result<SqliteUnit, StoreError> {
-        let writer = Arc::clone(&self.shared.writer).lock_owned().await;
-        SqliteUnit::begin(writer, Arc::clone(&self.shared), at, published)
+        SqliteUnit::begin(&self.shared, at, published).await
     }
 
     async fn resolve(&self, at: Turn) -> Result<Outcome, StoreError> {
+        let _alone = self.shared.room.write().await;
         let mut writer = self.shared.writer.lock().await;
         // The unit may be in the open group: it is not over before that has ended.
         writer.end_group();

@@ -79,11 +79,9 @@ type Waiting = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>>;
 async fn group(store: &SqliteStore) -> ([Turn; 2], Waiting, SqliteUnit) {
     let at = [claim(store, 1).await, claim(store, 2).await];
     let first = unit(store, at[0], 10).await.expect("written");
-    let mut queued = pin!(store.begin(at[1], 0));
-    assert!(touch(&mut queued).await.is_none(), "the first has the writer");
+    let second = store.begin(at[1], 0).await.expect("the second joins the group");
     let mut waiting: Waiting = Box::pin(first.commit());
     assert!(touch(&mut waiting).await.is_none(), "not durable before the group ends");
-    let second = queued.await.expect("the second joins the group");
     (at, waiting, second)
 }
 
@@ -123,14 +121,13 @@ async fn a_fenced_unit_leaves_the_others() {
     let folder = TempDir::new().expect("a folder");
     let store = open(&folder);
     let former = claim(&store, 2).await;
-    let (_, mut waiting, second) = group(&store).await;
-    let mut queued = pin!(store.begin(former, 0));
-    assert!(touch(&mut queued).await.is_none(), "the second has the writer");
-    let mut commit = pin!(second.commit());
-    assert!(touch(&mut commit).await.is_none());
-    assert!(touch(&mut waiting).await.is_none());
-    assert_eq!(queued.await.err(), Some(StoreError::Fenced { lane: 2 }));
-    assert_eq!((waiting.await, commit.await), (Ok(()), Ok(())));
+    let at = claim(&store, 1).await;
+    let _later = claim(&store, 2).await;
+    let first = unit(&store, at, 10).await.expect("written");
+    let fenced = store.begin(former, 0).await.err();
+    assert_eq!(fenced, Some(StoreError::Fenced { lane: 2 }));
+    assert_eq!(first.commit().await, Ok(()));
+    assert_eq!(facts(&store, 1).await, 1);
 }
 
 /// Stock on which many lanes work.
@@ -176,7 +173,7 @@ async fn a_full_disk_is_said_and_survived() {
     let folder = TempDir::new().expect("a folder");
     let store = open(&folder);
     let (_, waiting, mut second) = group(&store).await;
-    second.shared_limit(60);
+    second.shared_limit(60).await;
     let full = second.write(&fact(2, 1, 4 << 20)).await.expect_err("no room");
     let StoreError::Unavailable(why) = &full else {
         panic!("it passes when somebody makes room: {full:?}");
@@ -209,7 +206,7 @@ async fn a_transaction_that_sqlite_took_back_is_certain_not_to_have_happened() {
     let folder = TempDir::new().expect("a folder");
     let store = open(&folder);
     let (_, waiting, mut second) = group(&store).await;
-    second.take_back_the_transaction();
+    second.take_back_the_transaction().await;
     drop(second);
     assert_eq!(waiting.await, Err(StoreError::Undone));
     assert_eq!(facts(&store, 1).await, 0);
@@ -233,7 +230,7 @@ async fn a_failed_commit_is_unknown_to_all_and_resolved_by_each() {
     let store = open(&folder);
     on_the_writer(&store, ORPHAN).await;
     let (turns, waiting, mut second) = group(&store).await;
-    second.sql("INSERT INTO children VALUES (1)");
+    second.sql("INSERT INTO children VALUES (1)").await;
     assert!(matches!(second.commit().await, Err(StoreError::Unknown(_))));
     assert!(matches!(waiting.await, Err(StoreError::Unknown(_))));
     for at in turns {
@@ -251,7 +248,7 @@ async fn a_lost_connection_is_made_anew_or_said_to_be_away() {
     on_the_writer(&store, ORPHAN).await;
     let at = claim(&store, 1).await;
     let mut failing = unit(&store, at, 10).await.expect("written");
-    failing.sql("INSERT INTO children VALUES (1)");
+    failing.sql("INSERT INTO children VALUES (1)").await;
     assert!(failing.commit().await.is_err());
     // The connection is gone, and for a while the file cannot be opened.
     std::fs::rename(path(&folder), folder.path().join("elsewhere")).expect("renamed");
@@ -354,21 +351,23 @@ async fn a_store_ends_while_others_wait_for_it() {
 }
 
 impl SqliteUnit {
-    fn sql(&mut self, sql: &str) {
-        self.run(|connection| Ok(connection.execute_batch(sql)?)).expect("runs");
+    async fn sql(&mut self, sql: &str) {
+        let run = self.run(|connection| Ok(connection.execute_batch(sql)?)).await;
+        run.expect("runs");
     }
 
     /// Room for so many pages, as on a disk that is full.
-    fn shared_limit(&mut self, pages: u32) {
+    async fn shared_limit(&mut self, pages: u32) {
         self.run(|connection| {
             let limit = format!("max_page_count = {pages}");
             Ok(connection.query_row(&format!("PRAGMA {limit}"), [], |_| Ok(()))?)
         })
+        .await
         .expect("limited");
     }
 
     /// As SQLite does of itself after some errors.
-    fn take_back_the_transaction(&mut self) {
-        self.sql("ROLLBACK");
+    async fn take_back_the_transaction(&mut self) {
+        self.sql("ROLLBACK").await;
     }
 }

@@ -1,15 +1,15 @@
-//! One writer at a time, and one sync for the units of many lanes.
+//! One connection that writes, and one sync for the units of many lanes.
 //!
-//! Whoever holds the [`Writer`] has the connection to himself. A *group* is an open transaction: it begins with the first
-//! unit, and the committer, who queues for the writer like everybody else, ends it. The lanes that wait before him join;
-//! those that come later make the next group. A unit that is dropped after it wrote takes its group back with it.
+//! A *group* is an open transaction. It begins with the first unit. When one is whole the committer wakes, queues for
+//! the room like everybody else and ends the group: the lanes that wait before him join, those that come later make the
+//! next one. A unit that is dropped after it wrote takes its group back with it.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 use std::thread;
 
 use rusqlite::Connection;
-use tokio::sync::{Mutex, oneshot};
+use tokio::sync::Mutex;
 
 use super::failure::{Failure, sentence};
 use super::held;
@@ -17,31 +17,21 @@ use super::lock::ProcessLock;
 use super::open::{self, OpenError, SqliteOptions};
 use crate::crash_point;
 use crate::store::StoreError;
+use crate::store::group::{Group, Room};
 use crate::store::held::Held;
 
-/// What the commit of a unit waits for.
-pub(super) type Durable = oneshot::Receiver<Result<(), StoreError>>;
-
-/// The one connection that writes.
+/// The one connection that writes. Whoever has it runs statements, of the open group or of none.
 #[derive(Debug)]
 pub(super) struct Writer {
     /// `None` after a COMMIT that gave no answer: made anew by whoever needs it next.
     connection: Option<Connection>,
-    group: Option<Group>,
-    held: Held,
+    group: Option<Arc<Group>>,
+    /// What the latest group knew of the rows: nobody else writes them.
+    kept: Held,
     path: PathBuf,
     options: SqliteOptions,
     /// Dropped after the connection: another process must not come in while this one still checkpoints.
     _lock: ProcessLock,
-}
-
-/// An open transaction.
-#[derive(Debug, Default)]
-struct Group {
-    /// The units that are released and wait for its end.
-    waiting: Vec<oneshot::Sender<Result<(), StoreError>>>,
-    /// What the connection had changed when the latest unit began.
-    changes: u64,
 }
 
 impl Writer {
@@ -49,7 +39,7 @@ impl Writer {
         Ok(Self {
             connection: Some(open::writer(&path, &options)?),
             group: None,
-            held: Held::default(),
+            kept: Held::default(),
             path,
             options,
             _lock: lock,
@@ -58,67 +48,59 @@ impl Writer {
 
     /// Runs statements, all errors in the words of the store.
     pub(super) fn run<T>(&mut self, work: impl FnOnce(&Connection) -> Result<T, Failure>) -> Result<T, StoreError> {
-        self.run_holding(|connection, _| work(connection))
-    }
-
-    /// The same, with the rows that are held.
-    pub(super) fn run_holding<T>(
-        &mut self,
-        work: impl FnOnce(&Connection, &mut Held) -> Result<T, Failure>,
-    ) -> Result<T, StoreError> {
         let connection = connected(&mut self.connection, (&self.path, &self.options))?;
-        work(connection, &mut self.held).map_err(|failure| failure.of(&self.path))
+        work(connection).map_err(|failure| failure.of(&self.path))
     }
 
-    /// Begins a unit, in the open group or in a new one.
-    pub(super) fn open_unit(&mut self) -> Result<(), StoreError> {
-        if self.group.is_none() {
-            self.run(|connection| Ok(execute(connection, "BEGIN IMMEDIATE")?))?;
-            self.group = Some(Group::default());
+    /// The open group, or a new one.
+    pub(super) fn open_group(&mut self) -> Result<Arc<Group>, StoreError> {
+        self.settle();
+        if let Some(group) = &self.group {
+            return Ok(Arc::clone(group));
         }
-        let changes = self.changes();
-        self.group.get_or_insert_default().changes = changes;
-        Ok(())
+        self.run(|connection| Ok(execute(connection, "BEGIN IMMEDIATE")?))?;
+        let group = Arc::new(Group::with(std::mem::take(&mut self.kept)));
+        Ok(Arc::clone(self.group.insert(group)))
     }
 
-    /// The unit becomes part of its group; what comes back resolves when the group's transaction has ended.
-    pub(super) fn release_unit(&mut self) -> Result<Durable, StoreError> {
-        if !self.in_transaction() {
-            self.undo_group();
+    /// Runs statements of a unit, if its group is still the open one, and notes whether they changed anything.
+    ///
+    /// Where they fail after the unit has changed something the group is undone at once, and so is one whose transaction
+    /// SQLite has ended: a further statement would stand alone.
+    pub(super) fn run_in<T>(
+        &mut self,
+        (group, touched): (&Arc<Group>, &mut bool),
+        work: impl FnOnce(&Connection) -> Result<T, Failure>,
+    ) -> Result<T, StoreError> {
+        self.settle();
+        if !self.group.as_ref().is_some_and(|open| Arc::ptr_eq(open, group)) {
             return Err(StoreError::Undone);
         }
-        let (sender, durable) = oneshot::channel();
-        self.group.get_or_insert_default().waiting.push(sender);
-        Ok(durable)
-    }
-
-    /// Nothing of the unit happened. One that wrote nothing, as a fenced one, leaves the others of its group alone; else
-    /// the whole transaction goes, and the others do their part again. It is rare, and a savepoint for each unit, in case
-    /// it should happen, cost a seventh of the throughput.
-    pub(super) fn drop_unit(&mut self) {
-        let Some(group) = &self.group else { return };
-        let untouched = !group.waiting.is_empty() && self.in_transaction() && group.changes == self.changes();
-        if !untouched {
-            self.undo_group();
+        let before = self.changes();
+        let done = self.run(work);
+        *touched |= self.changes() != before;
+        if (done.is_err() && *touched) || !self.in_transaction() {
+            self.undo(&StoreError::Undone);
         }
+        done
     }
 
-    /// Makes the group durable and tells everybody who waits for it.
+    /// Makes the group durable and tells everybody who waits for it. Whoever calls this has the room to himself.
     pub(super) fn end_group(&mut self) {
+        self.settle();
         let Some(group) = self.group.take() else { return };
-        if let Err(error) = self.run_holding(|connection, held| held::flush(held, connection)) {
+        let mut held = group.take_held();
+        let flushed = self.run(|connection| held::flush(&mut held, connection));
+        if group.is_empty() || flushed.is_err() {
             self.group = Some(group);
-            return self.undo_group_for(&error);
+            return self.undo(&flushed.err().unwrap_or(StoreError::Undone));
         }
         let ended = self.commit();
-        if ended.is_err() {
-            self.connection = None;
-            self.held.forget();
+        match ended {
+            Ok(()) => self.kept = held,
+            Err(_) => self.connection = None,
         }
-        for waiting in group.waiting {
-            // Who no longer waits reads the lane row instead.
-            let _gone = waiting.send(ended.clone());
-        }
+        group.ended(&ended);
     }
 
     /// After an error the outcome is unknown: the log may hold the transaction though its sync failed.
@@ -130,20 +112,23 @@ impl Writer {
         Ok(())
     }
 
-    fn undo_group(&mut self) {
-        self.undo_group_for(&StoreError::Undone);
+    /// Takes back the whole transaction. COMMIT was not asked for, so it is certain that nothing happened. It is rare, and
+    /// a savepoint for each unit, in case it should happen, cost a seventh of the throughput.
+    fn undo(&mut self, why: &StoreError) {
+        if let Some(group) = &self.group {
+            group.undo(why);
+        }
+        self.settle();
     }
 
-    /// Takes back the whole transaction. COMMIT was not asked for, so it is certain that nothing happened.
-    fn undo_group_for(&mut self, why: &StoreError) {
-        let group = self.group.take().unwrap_or_default();
-        self.held.forget();
+    /// Rolls back a group that was undone, before anything else is done.
+    fn settle(&mut self) {
+        if self.group.take_if(|group| group.is_undone()).is_none() {
+            return;
+        }
         let undone = !self.in_transaction() || self.run(|connection| Ok(execute(connection, "ROLLBACK")?)).is_ok();
         if !undone {
             self.connection = None;
-        }
-        for waiting in group.waiting {
-            let _gone = waiting.send(Err(why.clone()));
         }
     }
 
@@ -190,13 +175,18 @@ pub(super) struct Committer {
 }
 
 impl Committer {
-    pub(super) fn start(writer: Arc<Mutex<Writer>>, ended: Option<mpsc::Sender<()>>) -> Result<Self, OpenError> {
+    pub(super) fn start(
+        (room, writer): (Arc<Room>, Arc<Mutex<Writer>>),
+        ended: Option<mpsc::Sender<()>>,
+    ) -> Result<Self, OpenError> {
         let (wake, woken) = mpsc::channel();
         let thread = thread::Builder::new()
             .name("sqlite-commit".to_owned())
             .spawn(move || {
                 while woken.recv().is_ok() {
+                    let alone = room.blocking_write();
                     writer.blocking_lock().end_group();
+                    drop(alone);
                     // Who looks after the log ends after this thread does.
                     let _looks = ended.as_ref().map(|ended| ended.send(()));
                 }
@@ -208,7 +198,7 @@ impl Committer {
         })
     }
 
-    /// Asks for the end of the open group. Asked while the writer is held, so the lanes that wait already come first.
+    /// Asks for the end of the open group. Asked by somebody in the room, so the lanes that wait already come first.
     pub(super) fn wake(&self) {
         if let Some(wake) = &self.wake {
             // The thread ends with this value only.

@@ -5,7 +5,7 @@ use tokio_postgres::Row as SqlRow;
 use super::get;
 use crate::rows::{Rank, RowKey, StoredRow, Version};
 use crate::store::StoreError;
-use crate::store::held::Row;
+use crate::store::held::{Row, json};
 use crate::store::postgres::failure::Failure;
 use crate::store::postgres::session::Session;
 
@@ -62,11 +62,10 @@ pub(in crate::store::postgres) async fn load(
 }
 
 /// The keys of each entity, entities in the order of locks.
-pub(in crate::store::postgres) fn by_entity<'a>(keys: impl Iterator<Item = &'a RowKey>) -> Vec<(Rank, Vec<&'a str>)> {
-    let mut sorted: Vec<&RowKey> = keys.collect();
-    sorted.sort_unstable();
-    sorted.dedup();
-    let groups = sorted.chunk_by(|a, b| a.entity == b.entity);
+pub(in crate::store::postgres) fn by_entity(mut keys: Vec<&RowKey>) -> Vec<(Rank, Vec<&str>)> {
+    keys.sort_unstable();
+    keys.dedup();
+    let groups = keys.chunk_by(|a, b| a.entity == b.entity);
     groups
         .map(|group| (group[0].entity, group.iter().map(|key| &*key.key).collect()))
         .collect()
@@ -109,19 +108,7 @@ pub(in crate::store::postgres) async fn update(
     )))
 }
 
-pub(in crate::store::postgres) fn stale(entity: Rank) -> Failure {
+fn stale(entity: Rank) -> Failure {
     let entity = entity.name.to_owned();
     StoreError::Stale { entity }.into()
-}
-
-/// A body as the text that it is.
-pub(in crate::store::postgres) fn json(row: &StoredRow) -> Result<&str, Failure> {
-    match row.body.as_deref().map(std::str::from_utf8) {
-        Some(Ok(text)) => Ok(text),
-        _ => Err(StoreError::Refused(format!(
-            "row {} {:?} has no body, or one that is not text",
-            row.key.entity.name, row.key.key
-        ))
-        .into()),
-    }
 }

@@ -4,8 +4,7 @@ use std::ops::ControlFlow;
 
 use rusqlite::{CachedStatement, Connection, params};
 
-use crate::rows::{StoredRow, Version};
-use crate::store::StoreError;
+use crate::rows::Version;
 use crate::store::sqlite::failure::Failure;
 
 /// Reads one row at a time.
@@ -70,14 +69,6 @@ impl<'a> Update<'a> {
         }
         Ok(())
     }
-}
-
-/// A body as the text that it is.
-pub(in crate::store::sqlite) fn json(row: &StoredRow) -> Result<&str, Failure> {
-    row.body.as_deref().and_then(text).ok_or_else(|| {
-        let (entity, key) = (row.key.entity.name, &row.key.key);
-        StoreError::Refused(format!("row {entity} {key:?} has no body, or one that is not text")).into()
-    })
 }
 
 fn text(body: &[u8]) -> Option<&str> {

@@ -141,3 +141,25 @@ pub(super) fn json(row: &StoredRow) -> Result<&str, StoreError> {
         ))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rows::Entity;
+
+    #[test]
+    fn what_was_fetched_beside_a_change_does_not_undo_it() {
+        let key = RowKey::new(Entity::<u8>::shared("shelf", 0), "a");
+        let mut held = Held::default();
+        held.hold(&key, 1, b"1".to_vec());
+        let decided = StoredRow {
+            key: key.clone(),
+            version: 1,
+            body: Some(b"2".to_vec()),
+        };
+        held.take_over(&[decided]).expect("at the version it was loaded at");
+        held.hold(&key, 1, b"1".to_vec());
+        let row = held.row(&key).expect("held");
+        assert_eq!((row.version, &*row.body), (2, &b"2"[..]));
+    }
+}

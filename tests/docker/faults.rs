@@ -19,6 +19,7 @@ const SOON: Duration = Duration::from_mins(1);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
     BrokerKilled,
+    BrokerLost,
     ControllerKilled,
     BrokersRestartedInTurn,
     LeadersMoved,
@@ -45,8 +46,9 @@ const DEAF_AND_MUTE: &[&[&str]] = &[
 ];
 
 impl Fault {
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::BrokerKilled,
+        Self::BrokerLost,
         Self::ControllerKilled,
         Self::BrokersRestartedInTurn,
         Self::LeadersMoved,
@@ -71,6 +73,7 @@ impl Fault {
         let inventory = stage.container("inventory", dice.below(stage.inventories()));
         match self {
             Self::BrokerKilled => kill(&broker),
+            Self::BrokerLost => lose(&broker, watch),
             Self::ControllerKilled => kill_controller(stage),
             Self::BrokersRestartedInTurn => restart_in_turn(stage),
             Self::LeadersMoved => move_leaders(&broker),
@@ -103,6 +106,18 @@ fn kill(container: &str) -> String {
     run(&["start", container]);
     wait_healthy(container);
     format!("{} ended with 137", name(container))
+}
+
+/// SIGKILL, and every lane gets on with the others; only then it comes back.
+fn lose(broker: &str, watch: &Watch) -> String {
+    run(&["kill", "-s", "KILL", broker]);
+    watch.wait_for_progress(SOON);
+    let still_away = inspect(broker, "{{.State.Running}} {{.State.ExitCode}}");
+    assert_eq!(still_away, "false 137", "SIGKILL ended it");
+    run(&["start", broker]);
+    wait_healthy(broker);
+    wait_in_sync(broker);
+    format!("every lane got on without {}", name(broker))
 }
 
 /// The broker that leads the quorum; another one does afterwards, or the same in a later epoch.

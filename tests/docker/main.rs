@@ -38,6 +38,13 @@ const CAUGHT_UP: Duration = Duration::from_mins(1);
 /// (10 s), then taking over and reading on, on a machine that is shared.
 const STANDSTILL: Duration = Duration::from_secs(40);
 
+/// Brokers lost one after the other.
+const LOSSES: usize = 30;
+
+/// The same where nothing but a broker is lost: the time after which the others take its partitions over
+/// (`broker.session.timeout.ms`, 9 s), and five seconds.
+const LOST: Duration = Duration::from_secs(14);
+
 #[test]
 #[ignore = "needs Docker; run by ./tests/run"]
 fn a_broker_and_a_daemon_killed_in_a_cluster_cost_nothing() {
@@ -57,6 +64,31 @@ fn nightly_whatever_fails_in_a_cluster_costs_nothing() {
     }
     let rounds: Vec<_> = order.iter().map(std::slice::from_ref).collect();
     suffer(&stage, &mut dice, &rounds);
+}
+
+#[test]
+#[ignore = "needs Docker and half an hour; run by ./tests/run --docker-all"]
+fn nightly_a_lost_broker_stops_no_lane_for_long() {
+    let mut dice = Dice::new(seed());
+    let stage = Stage::start(3);
+    load::stock_up(&stage);
+    let load = Load::start(&stage, dice.next());
+    let mut stood = Vec::new();
+    for round in 1..=LOSSES {
+        let watch = Watch::start(&stage);
+        watch.wait_for_progress(CAUGHT_UP * 2);
+        let evidence = Fault::BrokerLost.hit(&stage, &watch, &mut dice);
+        watch.wait_for_progress(STANDSTILL);
+        let longest = watch.end().into_iter().map(|(_, still)| still).max();
+        stood.extend(longest);
+        eprintln!("{round} of {LOSSES}: {evidence}, longest standstill {longest:.1?}");
+    }
+    let orders = load.finish();
+    stage.audit("after all losses", CAUGHT_UP, orders);
+    stood.sort_unstable();
+    let (median, worst) = (stood[stood.len() / 2], stood[stood.len() - 1]);
+    eprintln!("{orders} orders, audit clean; standstill p50 {median:.1?}, worst of {LOSSES} {worst:.1?}");
+    assert!(worst <= LOST, "{stood:?}, and at most {LOST:?} is allowed");
 }
 
 /// One load for each round, the round's faults within it, and a judgement.

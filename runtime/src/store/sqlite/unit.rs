@@ -60,8 +60,9 @@ impl SqliteUnit {
             touched: false,
             failed: None,
         };
-        let begin = |connection: &Connection| lanes::begin(connection, at, published);
-        let begun = writer.run_in((&group, &mut unit.touched), begin)?;
+        let begun = writer.run_in((&group, &mut unit.touched), |connection| {
+            lanes::begin(connection, at, published)
+        })?;
         (unit.next_sequence, unit.inbox_horizon) = (begun.next_sequence, begun.inbox_horizon);
         crash_point!("tx.begin");
         Ok(unit)
@@ -72,7 +73,7 @@ impl SqliteUnit {
         &mut self,
         work: impl FnOnce(&Connection) -> Result<T, Failure>,
     ) -> Result<T, StoreError> {
-        let place = place(&self.place, &self.failed)?;
+        let place = place(self.place.as_ref(), self.failed.as_ref())?;
         let mut writer = place.shared.writer.lock().await;
         let done = writer.run_in((&place.group, &mut self.touched), work);
         self.failed = done.as_ref().err().cloned();
@@ -114,11 +115,11 @@ impl SqliteUnit {
     }
 
     fn group(&self) -> Result<&Group, StoreError> {
-        Ok(&place(&self.place, &self.failed)?.group)
+        Ok(&place(self.place.as_ref(), self.failed.as_ref())?.group)
     }
 
     fn release(&mut self) -> Result<Durable, StoreError> {
-        let place = place(&self.place, &self.failed)?;
+        let place = place(self.place.as_ref(), self.failed.as_ref())?;
         let (durable, first) = place.group.whole()?;
         if first {
             place.shared.committer.wake();
@@ -129,10 +130,10 @@ impl SqliteUnit {
 }
 
 /// Where the unit is under way, unless an earlier statement failed.
-fn place<'a>(place: &'a Option<Place>, failed: &Option<StoreError>) -> Result<&'a Place, StoreError> {
+fn place<'a>(place: Option<&'a Place>, failed: Option<&StoreError>) -> Result<&'a Place, StoreError> {
     match failed {
         Some(error) => Err(error.clone()),
-        None => place.as_ref().ok_or_else(ended),
+        None => place.ok_or_else(ended),
     }
 }
 

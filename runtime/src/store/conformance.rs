@@ -120,6 +120,7 @@ macro_rules! store_conformance_cases {
                 rows_are_apart_by_entity_and_key,
                 a_stale_row_refuses_the_unit,
                 shared_rows_lose_no_update,
+                rows_not_said_to_be_shared_lose_no_update,
                 what_is_refused_for_good;
             outbox:
                 facts_come_out_as_they_went_in,

@@ -147,6 +147,9 @@ pub(super) fn dead(arrival: Arrival) -> Writes {
 pub(super) const SHELF: Entity<u64> = Entity::shared("shelf", 1);
 pub(super) const BIN: Entity<u64> = Entity::shared("bin", 2);
 
+/// Several lanes write its rows, and nobody says so.
+pub(super) const UNTOLD: Entity<u64> = Entity::new("untold", 3);
+
 pub(super) fn key(entity: Entity<u64>, key: &str) -> RowKey {
     RowKey::new(entity, key)
 }

@@ -1,7 +1,9 @@
 //! The rows of the service: loaded, compared, written (rule 15).
 
+use std::time::Duration;
+
 use super::Ground;
-use super::hand::{BIN, Hand, SHELF, fact, key, row, rows};
+use super::hand::{BIN, Hand, SHELF, UNTOLD, fact, key, row, rows};
 use crate::rows::{RowKey, StoredRow};
 use crate::store::{Store, StoreError, Turn, Unit, Writes};
 
@@ -103,6 +105,53 @@ async fn count_up<S: Store>(mut hand: Hand<S>, times: i64) {
             }
         }
     }
+}
+
+/// Rows that several lanes write though nobody said so cost waiting and repetition, and no update.
+pub async fn rows_not_said_to_be_shared_lose_no_update<G: Ground>(ground: G) {
+    const LANES: i32 = 4;
+    const TIMES: i64 = 10;
+    let stores = [ground.handle().await, ground.handle().await];
+    let mut lanes = Vec::new();
+    for (lane, store) in (0..LANES).zip(stores.iter().cycle()) {
+        let mut hand = Hand::claim(store, lane).await;
+        lanes.push(tokio::spawn(async move {
+            for number in 0..TIMES {
+                add_one_patiently(&mut hand, &format!("made by all {number}")).await;
+            }
+        }));
+    }
+    for lane in lanes {
+        lane.await.expect("no panic");
+    }
+    let hand = Hand::claim(&stores[0], 99).await;
+    for number in 0..TIMES {
+        let counted = hand.load(&[key(UNTOLD, &format!("made by all {number}"))]).await;
+        assert_eq!(counted[0].version, i64::from(LANES), "{counted:?}");
+    }
+}
+
+/// Adds one to a row, again after a wait that grows, and is another for each lane.
+async fn add_one_patiently<S: Store>(hand: &mut Hand<S>, name: &str) {
+    let key = [key(UNTOLD, name)];
+    let added = async || {
+        let mut unit = hand.store.begin(hand.at, 0).await?;
+        let mut loaded = unit.load(&key).await?;
+        loaded[0].body = Some((loaded[0].version + 1).to_string().into());
+        unit.write(&rows(loaded)).await?;
+        unit.commit().await
+    };
+    let mut wait = Duration::from_millis(1 + u64::from(hand.at.owner.lane.unsigned_abs()));
+    while let Err(error) = added().await {
+        let passes = matches!(
+            error,
+            StoreError::Stale { .. } | StoreError::Undone | StoreError::Unavailable(_)
+        );
+        assert!(passes, "{error:?}");
+        tokio::time::sleep(wait).await;
+        wait *= 2;
+    }
+    hand.at.turn += 1;
 }
 
 /// What the database will never take is said to be so, and harms nothing else.

@@ -160,12 +160,19 @@ impl Unit for SqliteUnit {
     }
 
     async fn answer(&mut self, answers: &[Answer]) -> Result<Vec<bool>, StoreError> {
+        // Most batches have none, and the connection is the other unit's as well.
+        if answers.is_empty() {
+            return Ok(Vec::new());
+        }
         let (lane, now) = (self.lane, self.now);
         self.run(|connection| Ok(effects::answer(connection, lane, answers, now)?))
             .await
     }
 
     async fn fire(&mut self, timers: &[Uuid]) -> Result<Vec<bool>, StoreError> {
+        if timers.is_empty() {
+            return Ok(Vec::new());
+        }
         let lane = self.lane;
         self.run(|connection| Ok(timers::fire(connection, lane, timers)?)).await
     }

@@ -79,6 +79,7 @@ impl PostgresUnit {
             group.begin(at, published).await
         };
         if let Err(Failure::Store(StoreError::Fenced { .. })) = &begun {
+            // The first has opened a transaction for nobody else.
             unit.touched = first;
         }
         let begun = unit.judged(begun)?;

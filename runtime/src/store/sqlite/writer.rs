@@ -90,10 +90,14 @@ impl Writer {
         self.settle();
         let Some(group) = self.group.take() else { return };
         let mut held = group.take_held();
-        let flushed = self.run(|connection| held::flush(&mut held, connection));
-        if group.is_empty() || flushed.is_err() {
+        let flushed = if group.is_empty() {
+            Err(StoreError::Undone)
+        } else {
+            self.run(|connection| held::flush(&mut held, connection))
+        };
+        if let Err(why) = flushed {
             self.group = Some(group);
-            return self.undo(&flushed.err().unwrap_or(StoreError::Undone));
+            return self.undo(&why);
         }
         let ended = self.commit();
         match ended {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use orderflow_consumers::inventory::{self, Inventory};
 use orderflow_consumers::payment::simulator::Simulator;
@@ -259,7 +259,9 @@ impl Services {
             let reader = Reader::open(database).expect("a reader");
             reader.summary().expect("a summary").group.is_some()
         };
+        let until = Instant::now() + PATIENCE;
         while !belongs(&databases.inventory) || !belongs(&databases.payment) {
+            assert!(Instant::now() < until, "the services do not make their databases");
             assert!(
                 self.running.iter().all(|task| !task.is_finished()),
                 "a service has ended"

@@ -334,7 +334,12 @@ fn topics_that_have_grown_halt_the_service() {
     refused(
         &system,
         HALTED,
-        &["topic orders has 3 partitions", "when it had 2", "stop producing"],
+        &[
+            "topic-grown",
+            "topic orders has 3 partitions",
+            "when it had 2",
+            "stop producing",
+        ],
     );
     assert_whole(&system);
 }

@@ -177,6 +177,7 @@ impl From<StoreError> for ServiceError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Halt(why) => Self::Halted(Halt::Database(why)),
+            grown @ StoreError::Grown { .. } => Self::Halted(Halt::TopicGrown(grown.to_string())),
             other => Self::Store(other),
         }
     }

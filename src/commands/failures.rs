@@ -221,6 +221,7 @@ fn of_halt(halt: &Halt) -> Failure {
 /// What a failure of a database is called.
 pub(super) fn of_store(error: &StoreError) -> Failure {
     match error {
+        StoreError::Grown { .. } => Failure::from_error(Slug::TopicGrown, error),
         StoreError::Halt(_) | StoreError::Refused(_) => Failure::from_error(Slug::DatabaseDamaged, error),
         StoreError::Fenced { .. }
         | StoreError::Stale { .. }

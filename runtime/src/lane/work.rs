@@ -77,7 +77,7 @@ impl<P, H: Handler, S: Store> Lane<P, H, S> {
             }
             StoreError::Undone | StoreError::Unknown(_) => Ok(Mend::Again),
             StoreError::Fenced { lane } => Err(self.again(Again::Fenced(lane))),
-            StoreError::Halt(_) => Err(self.stop(error.into())),
+            StoreError::Grown { .. } | StoreError::Halt(_) => Err(self.stop(error.into())),
         }
     }
 

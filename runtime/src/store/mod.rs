@@ -45,7 +45,7 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// it reads or writes (rule 13). What is already recorded stays.
     ///
     /// # Errors
-    /// [`StoreError::Halt`] if the database belongs to another group or a count differs.
+    /// [`StoreError::Halt`] if the database belongs to another group, [`StoreError::Grown`] if a count differs.
     fn prepare(&self, group: &str, topics: &[TopicCount]) -> impl Future<Output = Result<Identity, StoreError>> + Send;
 
     /// Takes over lanes: raises each epoch and says where each stands. One statement per lane, so that of two claimants
@@ -188,6 +188,19 @@ pub enum StoreError {
     /// The database is away or full. Nothing happened; try again with backoff.
     #[error("the database is not available: {0}")]
     Unavailable(String),
+    /// A topic has other partitions than when the database was filled (rule 13). Stop and do not start again.
+    #[error(
+        "topic {topic} has {partitions} partitions, and the database was filled when it had {recorded}: a key's records would \
+         be on two partitions; stop producing, read and publish to the end, then migrate"
+    )]
+    Grown {
+        /// The topic.
+        topic: String,
+        /// How many partitions it has.
+        partitions: i32,
+        /// How many it had.
+        recorded: i32,
+    },
     /// A person must decide. Stop and do not start again.
     #[error("{0}")]
     Halt(String),

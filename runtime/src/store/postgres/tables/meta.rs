@@ -62,13 +62,11 @@ pub(in crate::store::postgres) async fn count_partitions(
             .find(|held| held.topic == count.topic)
             .map(|held| held.partitions);
         if held != Some(count.partitions) {
-            return Err(StoreError::Halt(format!(
-                "topic {} has {} partitions, and the database was filled when it had {}: a key's records would be on two \
-                 partitions; stop producing, read and publish to the end, then migrate",
-                count.topic,
-                count.partitions,
-                held.unwrap_or_default()
-            ))
+            return Err(StoreError::Grown {
+                topic: count.topic.to_string(),
+                partitions: count.partitions,
+                recorded: held.unwrap_or_default(),
+            }
             .into());
         }
     }

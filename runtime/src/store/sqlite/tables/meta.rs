@@ -2,8 +2,8 @@
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use crate::store::TopicCount;
 use crate::store::sqlite::failure::Failure;
+use crate::store::{StoreError, TopicCount};
 
 /// Whose database it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,11 +51,13 @@ pub(in crate::store::sqlite) fn count_partitions(connection: &Connection, count:
     if recorded == count.partitions {
         return Ok(());
     }
-    Err(Failure::halt(format!(
-        "topic {} has {} partitions, and the database was filled when it had {recorded}: a key's records would be on two \
-         partitions; stop producing, read and publish to the end, then migrate",
-        count.topic, count.partitions
-    )))
+    let (topic, partitions) = (count.topic.to_string(), count.partitions);
+    Err(StoreError::Grown {
+        topic,
+        partitions,
+        recorded,
+    }
+    .into())
 }
 
 pub(in crate::store::sqlite) fn topics(connection: &Connection) -> rusqlite::Result<Vec<TopicCount>> {

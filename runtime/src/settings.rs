@@ -20,8 +20,10 @@ pub struct Settings {
     /// How long a lane may finish its work when its partitions are taken away. Below the session timeout, or the group
     /// gives the lane away meanwhile.
     pub drain: Duration,
-    /// After how long without a heartbeat the group counts this member as dead. Kafka's brokers take 6 s and more. Under
-    /// [`GroupProtocol::Consumer`] the broker's own setting counts instead.
+    /// After how long without a heartbeat the group counts this member as dead. Kafka's brokers take 6 s and more. Longer
+    /// than the brokers need to replace one of them (`broker.session.timeout.ms`, 9 s, and a new controller): a member
+    /// whose session ends while its group's coordinator is away joins anew, and waits until the old one is dead as well.
+    /// Under [`GroupProtocol::Consumer`] the broker's own setting counts instead.
     pub session_timeout: Duration,
     /// How the members of a group agree on who has what.
     pub group_protocol: GroupProtocol,
@@ -93,7 +95,7 @@ impl Default for Settings {
             lane_buffered_bytes: 2 << 20,
             in_flight_facts: 1_000,
             drain: Duration::from_secs(3),
-            session_timeout: Duration::from_secs(10),
+            session_timeout: Duration::from_secs(15),
             group_protocol: GroupProtocol::Classic,
             instance_id: None,
             idle_flush: Duration::from_millis(100),

@@ -186,9 +186,9 @@ mod tests {
     }
 
     #[test]
-    fn a_drain_longer_than_the_session_is_refused() {
+    fn a_drain_as_long_as_the_session_is_refused() {
         let settings = Settings {
-            drain: Duration::from_secs(10),
+            drain: Settings::default().session_timeout,
             ..Settings::default()
         };
         assert_eq!(settings.check().expect_err("refused").setting, "drain");

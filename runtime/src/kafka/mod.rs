@@ -83,6 +83,10 @@ impl Connection {
         for (name, value) in &self.properties {
             config.set(name, value);
         }
+        if self.properties.contains_key("debug") {
+            // Whoever asks librdkafka to explain itself wants to hear it; as a log it is filtered once more.
+            config.set_log_level(RDKafkaLogLevel::Debug);
+        }
         config
     }
 
@@ -266,5 +270,19 @@ pub(crate) fn log(level: RDKafkaLogLevel, facility: &str, line: &str) {
         }
         RDKafkaLogLevel::Error | RDKafkaLogLevel::Warning => tracing::debug!(target: "librdkafka", facility, "{line}"),
         _ => tracing::trace!(target: "librdkafka", facility, "{line}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_asks_for_an_explanation_hears_it() {
+        let mut connection = Connection::to("localhost:9092");
+        let hears = |of: &Connection| matches!(of.client(&[]).log_level, RDKafkaLogLevel::Debug);
+        assert!(!hears(&connection));
+        connection.properties.insert("debug".to_owned(), "cgrp".to_owned());
+        assert!(hears(&connection));
     }
 }

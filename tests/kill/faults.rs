@@ -28,6 +28,12 @@ const UNREACHABLE: i32 = 4;
 /// machines are shared.
 const BACK: Duration = Duration::from_secs(6);
 
+/// A session within which a broker that was killed is back.
+const LONGER_THAN_A_RESTART: &str = "20s";
+
+/// Time between two tellings of positions, so that most are told after a kill which nobody has told before.
+const LONGER_THAN_A_KILL: &str = "5s";
+
 #[test]
 #[ignore = "needs Kafka's jars; run by ./tests/run"]
 fn frozen_past_its_session_a_daemon_loses_its_lanes_and_returns() {
@@ -93,6 +99,55 @@ fn acknowledgements_lost_under_load_cost_nothing() {
     let lost = proxy.lost();
     eprintln!("{lost} acknowledgements lost");
     assert!(lost >= 20, "only {lost} were lost");
+    World::stop(daemons.into());
+}
+
+/// Positions that are to be told while the broker is away wait in the client, and are sent when it is back: by a member whose
+/// session has ended meanwhile, and who has no name yet. To the broker that is another one than it knows.
+#[test]
+#[ignore = "needs Kafka's jars; run by ./tests/run"]
+fn a_session_that_ended_while_the_broker_was_away_is_no_other_member() {
+    const ORDERS: u64 = 3_000;
+    let mut door = None;
+    let broker = Broker::start_behind(|port| door.insert(Proxy::before(port)).port());
+    let proxy = door.expect("the broker is behind it");
+    let mut world = World::on(broker, format!("127.0.0.1:{}", proxy.port()));
+    let mut daemons = SERVICES.map(|service| {
+        let mut command = world.orderflow();
+        command
+            .env("ORDERFLOW_RUNTIME_SESSION_TIMEOUT", LONGER_THAN_A_RESTART)
+            .env("ORDERFLOW_RUNTIME_GROUP_OFFSET_INTERVAL", LONGER_THAN_A_KILL)
+            // Back at once, once the door is open.
+            .env("ORDERFLOW_KAFKA_RECONNECT_BACKOFF_MAX_MS", "200");
+        world.start_logged(command.args(["run", service]), service)
+    });
+    stock_up(&world);
+    let mut load = emit(&world, ORDERS);
+    wait_until("a third of the load", PUT_IN, || {
+        end_offsets(world.brokers(), "orders") > 1_000
+    });
+
+    proxy.shut();
+    world.broker.kill();
+    world.broker.launch_again();
+    wait_until("a session to end", PUT_IN, || {
+        daemons.iter().any(|daemon| daemon.log().contains("lost=true"))
+    });
+    proxy.open();
+
+    if load.wait(PUT_IN).code() == Some(UNREACHABLE) {
+        load = emit(&world, ORDERS);
+    }
+    assert!(load.wait(PUT_IN).success(), "{}", load.log());
+    judge(&world, "after the session's end", ORDERS);
+    for daemon in &mut daemons {
+        assert!(daemon.is_running(), "{}", daemon.log());
+    }
+    assert!(
+        daemons.iter().any(|daemon| daemon.log().contains("joining anew")),
+        "nobody was fenced\n{}",
+        daemons[0].log()
+    );
     World::stop(daemons.into());
 }
 

@@ -1,9 +1,9 @@
-//! A door before the broker that breaks connections after a record was written, and before anybody is told.
+//! A door before the broker: it breaks connections after a record was written and before anybody is told, and it shuts.
 
 use std::collections::BTreeSet;
 use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -15,6 +15,7 @@ const PRODUCE: i16 = 0;
 pub(crate) struct Proxy {
     port: u16,
     counts: Arc<Counts>,
+    shut: Arc<AtomicBool>,
 }
 
 /// Requests that write, through all connections.
@@ -31,15 +32,16 @@ impl Proxy {
     pub(crate) fn before(broker: u16) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
         let port = listener.local_addr().expect("the port it listens on").port();
-        let counts = Arc::<Counts>::default();
-        let shared = Arc::clone(&counts);
+        let (counts, shut) = <(Arc<Counts>, Arc<AtomicBool>)>::default();
+        let shared = (Arc::clone(&counts), Arc::clone(&shut));
         thread::spawn(move || {
-            for client in listener.incoming().flatten() {
-                let shared = Arc::clone(&shared);
-                thread::spawn(move || connect(&client, broker, &shared));
+            let (counts, shut) = shared;
+            for client in listener.incoming().flatten().filter(|_| !shut.load(Ordering::Relaxed)) {
+                let counts = Arc::clone(&counts);
+                thread::spawn(move || connect(&client, broker, &counts));
             }
         });
-        Self { port, counts }
+        Self { port, counts, shut }
     }
 
     /// Where it listens.
@@ -55,6 +57,16 @@ impl Proxy {
     /// How many acknowledgements were lost.
     pub(crate) fn lost(&self) -> u64 {
         self.counts.lost.load(Ordering::Relaxed)
+    }
+
+    /// From now on a new connection is ended at once, until [`Proxy::open`]. Those there are go on.
+    pub(crate) fn shut(&self) {
+        self.shut.store(true, Ordering::Relaxed);
+    }
+
+    /// New connections get through again.
+    pub(crate) fn open(&self) {
+        self.shut.store(false, Ordering::Relaxed);
     }
 }
 

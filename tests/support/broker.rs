@@ -89,8 +89,13 @@ impl Broker {
 
     /// Starts again on the data and ports it had, after [`Broker::kill`], and waits until it answers.
     pub(crate) fn restart(&mut self) {
-        self.process = launch(self.folder.path(), (self.port, self.controller_port), &[]);
+        self.launch_again();
         self.await_answer();
+    }
+
+    /// The same without asking it: behind a door that is shut nobody has an answer.
+    pub(crate) fn launch_again(&mut self) {
+        self.process = launch(self.folder.path(), (self.port, self.controller_port), &[]);
     }
 
     /// SIGSTOP: connections stay open and nothing answers.

@@ -32,6 +32,7 @@ impl<H: Handler, S: Store> Edge<H, S> {
         if self.in_parts() {
             return self.given(partitions);
         }
+        self.lost = false;
         self.let_go(true);
         self.check_subscription(partitions)?;
         let lanes = self.whole_lanes(partitions)?;
@@ -54,6 +55,7 @@ impl<H: Handler, S: Store> Edge<H, S> {
         }
         crash_point!("revoke.before");
         let lost = self.consumer.assignment_lost();
+        self.lost = lost;
         self.let_go(lost);
         if !lost {
             self.tell_group(rdkafka::consumer::CommitMode::Sync);

@@ -73,6 +73,8 @@ pub(crate) struct Edge<H, S> {
     /// The hole found last, and how often in a row it was the same one.
     hole: Option<(Halt, u32)>,
     resubscribed: bool,
+    /// Whether the group took everything without asking, and has given nothing since.
+    lost: bool,
     told: Instant,
     observed: Instant,
     retained: Instant,
@@ -96,6 +98,7 @@ impl<H: Handler, S: Store> Edge<H, S> {
             fenced: 0,
             hole: None,
             resubscribed: false,
+            lost: false,
             told: Instant::now(),
             observed: Instant::now(),
             retained: Instant::now(),
@@ -131,13 +134,19 @@ impl<H: Handler, S: Store> Edge<H, S> {
                     wait = TICK;
                 }
             }
-            while let Some(rebalance) = self.consumer.context().rebalance() {
-                match rebalance {
-                    Rebalance::Assign(partitions) => self.assigned(&partitions)?,
-                    Rebalance::Revoke(partitions) => self.revoked(&partitions)?,
-                }
-            }
+            self.rebalance()?;
             self.look_around()?;
+        }
+        Ok(())
+    }
+
+    /// Does what the group has told this member to.
+    fn rebalance(&mut self) -> Result<(), ServiceError> {
+        while let Some(rebalance) = self.consumer.context().rebalance() {
+            match rebalance {
+                Rebalance::Assign(partitions) => self.assigned(&partitions)?,
+                Rebalance::Revoke(partitions) => self.revoked(&partitions)?,
+            }
         }
         Ok(())
     }
@@ -267,7 +276,7 @@ impl<H: Handler, S: Store> Edge<H, S> {
 
     fn failed(&mut self, error: &KafkaError) -> Result<(), ServiceError> {
         if let KafkaError::MessageConsumptionFatal(code) = error {
-            return Err(self.fatal(*code));
+            return self.fatal(*code);
         }
         match error.rdkafka_error_code() {
             Some(RDKafkaErrorCode::AutoOffsetReset) => self.check_positions(),
@@ -301,20 +310,36 @@ impl<H: Handler, S: Store> Edge<H, S> {
         self.complained = Some(Instant::now());
     }
 
-    fn fatal(&self, code: RDKafkaErrorCode) -> ServiceError {
-        if code == RDKafkaErrorCode::FencedInstanceId {
-            let instance = client::instance(&self.with.shared.settings, &self.with.identity);
-            return Halt::FencedMember {
-                instance: instance.unwrap_or_default().to_owned(),
-                why: if self.with.identity.exclusive {
-                    "a copy of the database is in use"
-                } else {
-                    "two daemons have the same runtime.instance_id"
-                },
-            }
-            .into();
+    /// The client can do nothing more. One whose session had ended before was fenced by nobody but itself: positions that
+    /// waited in it for the group's coordinator are told in no name, and the broker knows this member by one.
+    fn fatal(&mut self, code: RDKafkaErrorCode) -> Result<(), ServiceError> {
+        if code != RDKafkaErrorCode::FencedInstanceId {
+            return Err(ServiceError::Client(code.to_string()));
         }
-        ServiceError::Client(code.to_string())
+        // What the client said before it said this.
+        self.rebalance()?;
+        if self.lost {
+            return self.join_anew();
+        }
+        let instance = client::instance(&self.with.shared.settings, &self.with.identity);
+        let instance = instance.unwrap_or_default().to_owned();
+        let why = if self.with.identity.exclusive {
+            "a copy of the database is in use"
+        } else {
+            "two daemons have the same runtime.instance_id"
+        };
+        Err(Halt::FencedMember { instance, why }.into())
+    }
+
+    /// Another client takes the place of this one, which holds nothing any more.
+    fn join_anew(&mut self) -> Result<(), ServiceError> {
+        let shared = &self.with.shared;
+        let group = (&*shared.topology.group, &self.with.identity);
+        let fresh = client(&self.with.connection, &shared.settings, group)?;
+        let said = "the session had ended, and the client was taken for another: joining anew";
+        shared.observer.trouble(None, said);
+        close(std::mem::replace(&mut self.consumer, fresh));
+        self.subscribe()
     }
 
     /// For lag tools and as a witness: nothing in here relies on it but the check for the right database.
@@ -337,7 +362,7 @@ impl<H: Handler, S: Store> Edge<H, S> {
         }
     }
 
-    /// Leaves the group in order, but waits for nobody long: Kafka may be away.
+    /// Leaves the group in order.
     fn leave(mut self, orderly: bool) {
         if orderly {
             self.let_go(false);
@@ -347,16 +372,20 @@ impl<H: Handler, S: Store> Edge<H, S> {
             self.let_go(true);
         }
         self.answer_the_rest();
-        self.consumer.context().close();
-        let (done, wait) = mpsc::channel::<()>();
-        let consumer = self.consumer;
-        let closing = std::thread::Builder::new().name("leaving".to_owned()).spawn(move || {
-            drop(consumer);
-            drop(done);
-        });
-        if closing.is_ok() {
-            let _closed = wait.recv_timeout(LEAVE);
-        }
+        close(self.consumer);
+    }
+}
+
+/// Waits for a client to end, but not long: Kafka may be away.
+fn close(consumer: BaseConsumer<Context>) {
+    consumer.context().close();
+    let (done, wait) = mpsc::channel::<()>();
+    let closing = std::thread::Builder::new().name("leaving".to_owned()).spawn(move || {
+        drop(consumer);
+        drop(done);
+    });
+    if closing.is_ok() {
+        let _closed = wait.recv_timeout(LEAVE);
     }
 }
 

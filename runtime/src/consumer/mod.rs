@@ -7,6 +7,7 @@ mod context;
 mod detach;
 mod hold;
 mod incremental;
+mod membership;
 mod pressure;
 mod retention;
 mod standing;
@@ -46,9 +47,6 @@ const AGAIN_AT_MOST: u32 = 3;
 
 /// Least time between two complaints about the connection.
 const COMPLAIN: Duration = Duration::from_secs(10);
-
-/// How long leaving the group may take when the service ends.
-const LEAVE: Duration = Duration::from_millis(700);
 
 /// What the consumer thread is made of.
 pub(crate) struct Setup<H, S> {
@@ -310,38 +308,6 @@ impl<H: Handler, S: Store> Edge<H, S> {
         self.complained = Some(Instant::now());
     }
 
-    /// The client can do nothing more. One whose session had ended before was fenced by nobody but itself: positions that
-    /// waited in it for the group's coordinator are told in no name, and the broker knows this member by one.
-    fn fatal(&mut self, code: RDKafkaErrorCode) -> Result<(), ServiceError> {
-        if code != RDKafkaErrorCode::FencedInstanceId {
-            return Err(ServiceError::Client(code.to_string()));
-        }
-        // What the client said before it said this.
-        self.rebalance()?;
-        if self.lost {
-            return self.join_anew();
-        }
-        let instance = client::instance(&self.with.shared.settings, &self.with.identity);
-        let instance = instance.unwrap_or_default().to_owned();
-        let why = if self.with.identity.exclusive {
-            "a copy of the database is in use"
-        } else {
-            "two daemons have the same runtime.instance_id"
-        };
-        Err(Halt::FencedMember { instance, why }.into())
-    }
-
-    /// Another client takes the place of this one, which holds nothing any more.
-    fn join_anew(&mut self) -> Result<(), ServiceError> {
-        let shared = &self.with.shared;
-        let group = (&*shared.topology.group, &self.with.identity);
-        let fresh = client(&self.with.connection, &shared.settings, group)?;
-        let said = "the session had ended, and the client was taken for another: joining anew";
-        shared.observer.trouble(None, said);
-        close(std::mem::replace(&mut self.consumer, fresh));
-        self.subscribe()
-    }
-
     /// For lag tools and as a witness: nothing in here relies on it but the check for the right database.
     fn tell_group(&mut self, mode: CommitMode) {
         let positions = self.with.shared.positions.take();
@@ -360,32 +326,6 @@ impl<H: Handler, S: Store> Edge<H, S> {
         if let Err(error) = self.consumer.commit(&offsets, mode) {
             tracing::debug!(%error, "the group was not told the positions");
         }
-    }
-
-    /// Leaves the group in order.
-    fn leave(mut self, orderly: bool) {
-        if orderly {
-            self.let_go(false);
-            // The client waits for it while it closes, which is bounded here.
-            self.tell_group(CommitMode::Async);
-        } else {
-            self.let_go(true);
-        }
-        self.answer_the_rest();
-        close(self.consumer);
-    }
-}
-
-/// Waits for a client to end, but not long: Kafka may be away.
-fn close(consumer: BaseConsumer<Context>) {
-    consumer.context().close();
-    let (done, wait) = mpsc::channel::<()>();
-    let closing = std::thread::Builder::new().name("leaving".to_owned()).spawn(move || {
-        drop(consumer);
-        drop(done);
-    });
-    if closing.is_ok() {
-        let _closed = wait.recv_timeout(LEAVE);
     }
 }
 

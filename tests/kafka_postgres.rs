@@ -5,7 +5,10 @@ mod support;
 use std::time::Duration;
 
 use rustix::process::Signal;
+use support::disk::Disk;
 use support::fleet::Fleet;
+use support::postgres::Database;
+use support::postgres::server::Server;
 use support::process::{output_of, shown, stdout_of};
 use support::system::System;
 use support::wait_until;
@@ -64,6 +67,47 @@ fn members_come_and_go_and_one_of_them_sleeps() {
     fleet.wait_applied(2_500, SOON);
     fleet.assert_clean(&[&first, &second, &payment]);
     assert!(first.is_running(), "{}", first.log());
+}
+
+#[test]
+#[ignore = "needs Kafka's jars, PostgreSQL and a mount namespace; run by ./tests/run"]
+fn on_a_server_whose_disk_is_full_daemons_wait_for_room_and_go_on() {
+    Disk::small(
+        256,
+        "on_a_server_whose_disk_is_full_daemons_wait_for_room_and_go_on",
+        |disk| {
+            // So little log that all there can be of it is there before the disk is filled.
+            let options = ["-c max_wal_size=32MB", "-c min_wal_size=32MB"].map(str::to_owned);
+            let server = Server::start_in(disk.folder(), |_| options.to_vec());
+            let fleet = Fleet::with(System::start(2), Database::on(server.url("orderflow", "")));
+            let mut services = [fleet.run("inventory", "inventory"), fleet.run("payment", "payment")];
+            fleet.stock_up();
+            fleet.place(100);
+            fleet.wait_applied(100, SOON);
+
+            disk.fill();
+            fleet.place(5_000);
+            for service in &mut services {
+                service.wait_for_log("the server's disk is full; free some space there", SOON);
+            }
+            let facts = "SELECT count(*) FROM inventory.v_outbox WHERE topic = 'inventory'";
+            assert_eq!(
+                fleet.database.number(facts),
+                Some(fleet.applied()),
+                "a transaction is there or is not"
+            );
+            // It tries again now and then, and does not fill the next disk with what it says of it.
+            let lines = services[0].log().lines().count();
+            assert!(lines < 200, "{lines} lines in the log");
+
+            disk.make_room();
+            fleet.wait_applied(5_100, SOON);
+            fleet.assert_clean(&[&services[0], &services[1]]);
+            for service in &mut services {
+                assert_eq!(service.stop(ENDED).code(), Some(0), "{}", service.log());
+            }
+        },
+    );
 }
 
 #[test]

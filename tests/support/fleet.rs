@@ -26,9 +26,14 @@ pub(crate) struct Fleet {
 impl Fleet {
     /// On a broker of its own, and a database of its own on the shared server.
     pub(crate) fn on(system: System) -> Self {
+        Self::with(system, Database::make())
+    }
+
+    /// The same on this database.
+    pub(crate) fn with(system: System, database: Database) -> Self {
         Self {
             system,
-            database: Database::make(),
+            database,
             settings: Vec::new(),
         }
     }

@@ -1,4 +1,7 @@
-//! A database of a test's own on the shared server of PostgreSQL.
+//! A database of a test's own on the shared server of PostgreSQL, or on one that is the test's own as well.
+
+#[path = "../../runtime/tests/postgres/server.rs"]
+pub(crate) mod server;
 
 use std::process::Command;
 
@@ -18,8 +21,13 @@ impl Database {
     /// # Panics
     /// When `./tests/run` has started no server.
     pub(crate) fn make() -> Self {
+        Self::on(setting("ORDERFLOW_TEST_POSTGRES"))
+    }
+
+    /// Makes one on the server of this URL.
+    pub(crate) fn on(server: String) -> Self {
         let database = Self {
-            server: setting("ORDERFLOW_TEST_POSTGRES"),
+            server,
             name: super::unique("orderflow").replace('-', "_"),
         };
         psql(&database.server, &format!("CREATE DATABASE {}", database.name));

@@ -29,6 +29,11 @@ impl Server {
 
     /// The same, prepared in its folder of data and started with options.
     pub(crate) fn start_with(prepare: impl FnOnce(&Path) -> Vec<String>) -> Self {
+        Self::start_in(&std::env::temp_dir(), prepare)
+    }
+
+    /// The same with its folder in this one.
+    pub(crate) fn start_in(place: &Path, prepare: impl FnOnce(&Path) -> Vec<String>) -> Self {
         let mut initdb = program("initdb");
         initdb.args([
             "-A",
@@ -40,7 +45,7 @@ impl Server {
             "UTF8",
             "--locale=C.UTF-8",
         ]);
-        Self::make(initdb, prepare)
+        Self::make(place, initdb, prepare)
     }
 
     /// Starts a standby, which has what the primary has and takes no writes before it is promoted.
@@ -53,12 +58,12 @@ impl Server {
             "--wal-method=stream",
             "--write-recovery-conf",
         ]);
-        Self::make(copy, |_| Vec::new())
+        Self::make(&std::env::temp_dir(), copy, |_| Vec::new())
     }
 
     /// Starts what a program makes in the folder of data.
-    fn make(mut maker: Command, prepare: impl FnOnce(&Path) -> Vec<String>) -> Self {
-        let folder = TempDir::with_prefix("orderflow-postgres").expect("a temporary folder");
+    fn make(place: &Path, mut maker: Command, prepare: impl FnOnce(&Path) -> Vec<String>) -> Self {
+        let folder = TempDir::with_prefix_in("orderflow-postgres", place).expect("a temporary folder");
         own(folder.path());
         let made = maker.arg("-D").arg(folder.path().join("data")).output();
         let made = made.expect("the program runs");

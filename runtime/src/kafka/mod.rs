@@ -61,6 +61,10 @@ const OURS: &[&str] = &[
     "transactional.id",
 ];
 
+/// Longest pause between attempts to connect, milliseconds: a broker that is back is noticed this soon. The default of 10 s
+/// would be most of an outage.
+const RECONNECT_MILLIS: &str = "1000";
+
 impl Connection {
     /// A connection to `brokers` with nothing else set.
     #[must_use]
@@ -77,6 +81,7 @@ impl Connection {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", &self.brokers);
         config.set("client.id", concat!("orderflow/", env!("CARGO_PKG_VERSION")));
+        config.set("reconnect.backoff.max.ms", RECONNECT_MILLIS);
         for (name, value) in defaults {
             config.set(*name, *value);
         }

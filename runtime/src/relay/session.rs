@@ -31,10 +31,6 @@ const QUEUED_KIBIBYTES: &str = "131072";
 /// as a dead letter; facts are bounded before they are written.
 const LARGEST_RECORD: &str = "100000000";
 
-/// Longest pause between attempts to connect, milliseconds: a broker that is back is noticed this soon. The default of
-/// 10 s would be most of an outage.
-const RECONNECT_MILLIS: &str = "2000";
-
 /// How long a client that is thrown away may take to report what it purged.
 const PURGE: Duration = Duration::from_millis(300);
 
@@ -66,7 +62,6 @@ impl Recipe {
             ("message.max.bytes", LARGEST_RECORD),
             ("queue.buffering.max.messages", QUEUED_RECORDS),
             ("queue.buffering.max.kbytes", QUEUED_KIBIBYTES),
-            ("reconnect.backoff.max.ms", RECONNECT_MILLIS),
             ("log.connection.close", "false"),
         ];
         let defaults: Vec<_> = defaults.into_iter().filter(|d| !renamed(connection, d.0)).collect();

@@ -7,6 +7,7 @@
 //! faults.rs    how each is done, and how it is seen to have hit
 //! stage.rs     the containers
 //! watch.rs     how the services get on meanwhile
+//! eye.rs       a look into the database
 //! load.rs      the orders
 //! ```
 
@@ -18,6 +19,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod eye;
 mod faults;
 mod load;
 mod stage;

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::eye::Eye;
 use super::support::broker::free_port;
 use super::support::process::{orderflow, output_of, shown, stdout_of};
 use super::support::unique;
-use super::watch::Lane;
 
 /// From nothing to every container healthy.
 const UP: Duration = Duration::from_mins(4);
@@ -133,25 +133,9 @@ impl Stage {
         format!("{}_default", self.project)
     }
 
-    /// Tells how far each lane of these services has come in `orders`; nothing while the database cannot be asked.
-    pub(crate) fn eye(&self, services: [&'static str; 2]) -> impl Fn() -> Vec<(Lane, i64)> + Send + 'static {
-        let container = self.container("postgres", 0);
-        let of = |service| {
-            format!("SELECT '{service}', partition, next_offset FROM {service}.v_progress WHERE topic = 'orders'")
-        };
-        let query = services.map(of).join(" UNION ALL ");
-        move || {
-            let asked = ["psql", "-U", "orderflow", "-Atc", &query];
-            let output = output_of(docker().args(["exec", &container]).args(asked));
-            let told = String::from_utf8_lossy(&output.stdout).into_owned();
-            let row = |line: &str| {
-                let mut cells = line.split('|');
-                let said = cells.next()?;
-                let service = services.into_iter().find(|service| *service == said)?;
-                Some(((service, cells.next()?.parse().ok()?), cells.next()?.parse().ok()?))
-            };
-            told.lines().filter_map(row).collect()
-        }
+    /// Sees how far each lane of these services has come.
+    pub(crate) fn eye(&self, services: [&'static str; 2]) -> Eye {
+        Eye::on(self.container("postgres", 0), services)
     }
 
     /// Waits until everything is handled and published, and judges it.

@@ -17,7 +17,7 @@ const LANES: usize = 12;
 pub(crate) type Lane = (&'static str, u32);
 
 /// Between two looks at the database.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// Looks in the background until it is ended.
 #[derive(Debug)]
@@ -48,10 +48,10 @@ impl Watch {
     pub(crate) fn start(stage: &Stage) -> Self {
         let (looked, end) = (Arc::<Mutex<Looked>>::default(), Arc::<AtomicBool>::default());
         let (shared, ending) = (Arc::clone(&looked), Arc::clone(&end));
-        let look = stage.eye(SERVICES);
+        let mut eye = stage.eye(SERVICES);
         let thread = std::thread::spawn(move || {
             while !ending.load(Ordering::Relaxed) {
-                let (begun, found) = (Instant::now(), look());
+                let (begun, found) = (Instant::now(), eye.look());
                 if !found.is_empty() {
                     let mut looked = shared.lock().expect("no panic while it was held");
                     looked.begun = Some(begun);

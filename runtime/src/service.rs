@@ -29,7 +29,7 @@ use crate::topology::{Source, Topics, Topology};
 const FIRST_ANSWER: Duration = Duration::from_secs(10);
 
 /// How long a client may take to tell what it has to tell. How much that is it does not say, and under `debug` it is a lot.
-const SAID: Duration = Duration::from_millis(50);
+const SAID: Duration = Duration::from_millis(200);
 
 /// How long the relay may wait for acknowledgements when everything else has ended: lanes have drained by then.
 const RELAY_ENDS: Duration = Duration::from_millis(500);
@@ -269,7 +269,7 @@ fn partitions(client: &Client, connection: &Connection) -> Result<BTreeMap<Strin
 fn first_metadata(client: &Client, connection: &Connection) -> Result<Metadata, ServiceError> {
     let until = Instant::now() + FIRST_ANSWER;
     // A first token is fetched in here, where one is needed: without it nothing is sent.
-    listen(client);
+    let _nothing_yet = client.poll(Duration::from_millis(1));
     loop {
         let error = match client.fetch_metadata(None, Duration::from_secs(2)) {
             Ok(metadata) => return Ok(metadata),
@@ -296,10 +296,10 @@ fn first_metadata(client: &Client, connection: &Connection) -> Result<Metadata, 
     }
 }
 
-/// Lets the client say what it has to say, which it says only to who polls it.
+/// Lets the client say what it has to say, which it says only to who polls it; why it was refused comes among the last.
 fn listen(client: &Client) {
     let until = Instant::now() + SAID;
-    while Instant::now() < until {
+    while Instant::now() < until && client.context().heard().refusal().is_none() {
         let _kept_by_its_context = client.poll(Duration::from_millis(1));
     }
 }

@@ -22,8 +22,8 @@ pub(crate) const REQUEST: Duration = Duration::from_secs(10);
 /// How long one request waits before what the client says is listened to.
 const STEP: Duration = Duration::from_secs(1);
 
-/// Lines that a client may say before the one that tells why it failed.
-const MOST_SAID: usize = 50;
+/// How long a client may take to tell what it has to tell. How much that is it does not say, and under `debug` it is a lot.
+const SAID: Duration = Duration::from_millis(200);
 
 /// Keeps the last failure of a connection, which librdkafka reports outside of any call, and a refusal of our credentials.
 #[derive(Debug, Default)]
@@ -128,13 +128,11 @@ pub(crate) fn metadata(connection: &Connection, reader: &BaseConsumer<Listener>)
     }
 }
 
-/// What a client has to say is said only to who polls it.
+/// What a client has to say is said only to who polls it; why it was refused comes among the last.
 fn listen(reader: &BaseConsumer<Listener>) {
-    for _ in 0..MOST_SAID {
-        let quiet = reader.poll(Duration::from_millis(1)).is_none();
-        if quiet && reader.context().heard().0.is_some() {
-            break;
-        }
+    let until = Instant::now() + SAID;
+    while Instant::now() < until && reader.context().refusals.refusal().is_none() {
+        let _kept_by_its_context = reader.poll(Duration::from_millis(1));
     }
 }
 

@@ -84,10 +84,7 @@ fn a_broker_killed_under_load_and_restarted_costs_nothing() {
 #[ignore = "needs Kafka's jars; run by ./tests/run"]
 fn acknowledgements_lost_under_load_cost_nothing() {
     const ORDERS: u64 = 2_000;
-    let mut door = None;
-    let broker = Broker::start_behind(|port| door.insert(Proxy::before(port)).port());
-    let proxy = door.expect("the broker is behind it");
-    let world = World::on(broker, format!("127.0.0.1:{}", proxy.port()));
+    let (world, proxy) = behind_a_door();
     let daemons = SERVICES.map(|service| world.run(service, Life::Unharmed));
     stock_up(&world);
 
@@ -108,10 +105,7 @@ fn acknowledgements_lost_under_load_cost_nothing() {
 #[ignore = "needs Kafka's jars; run by ./tests/run"]
 fn a_session_that_ended_while_the_broker_was_away_is_no_other_member() {
     const ORDERS: u64 = 3_000;
-    let mut door = None;
-    let broker = Broker::start_behind(|port| door.insert(Proxy::before(port)).port());
-    let proxy = door.expect("the broker is behind it");
-    let mut world = World::on(broker, format!("127.0.0.1:{}", proxy.port()));
+    let (mut world, proxy) = behind_a_door();
     let mut daemons = SERVICES.map(|service| {
         let mut command = world.orderflow();
         command
@@ -177,6 +171,15 @@ fn killed_at_any_time_a_daemon_goes_on_at_once() {
     assert!(load.wait(PUT_IN).success(), "{}", load.log());
     judge(&world, "after the kills", ORDERS + waves.sums().orders);
     World::stop(daemons.into());
+}
+
+/// A world whose broker is reached through a door.
+fn behind_a_door() -> (World, Proxy) {
+    let mut door = None;
+    let broker = Broker::start_behind(|port| door.insert(Proxy::before(port)).port());
+    let proxy = door.expect("the broker is behind it");
+    let world = World::on(broker, format!("127.0.0.1:{}", proxy.port()));
+    (world, proxy)
 }
 
 /// Starts a service again and waits for the first record it handles; gives the time it took.

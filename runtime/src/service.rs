@@ -16,7 +16,7 @@ use crate::effects::Callers;
 use crate::error::ServiceError;
 use crate::flood::FloodGauge;
 use crate::handler::Handler;
-use crate::kafka::{Connection, Refusal};
+use crate::kafka::{Connection, Refusal, hear_out};
 use crate::limits;
 use crate::observer::{Logging, Observer};
 use crate::relay::{Relay, RelayError};
@@ -27,9 +27,6 @@ use crate::topology::{Source, Topics, Topology};
 
 /// How long the cluster has to answer when a service starts.
 const FIRST_ANSWER: Duration = Duration::from_secs(10);
-
-/// How long a client may take to tell what it has to tell. How much that is it does not say, and under `debug` it is a lot.
-const SAID: Duration = Duration::from_millis(200);
 
 /// How long the relay may wait for acknowledgements when everything else has ended: lanes have drained by then.
 const RELAY_ENDS: Duration = Duration::from_millis(500);
@@ -275,7 +272,7 @@ fn first_metadata(client: &Client, connection: &Connection) -> Result<Metadata, 
             Ok(metadata) => return Ok(metadata),
             Err(error) => error,
         };
-        listen(client);
+        hear_out(client, |context| context.heard().refusal().is_some());
         let brokers = connection.brokers.clone();
         let heard = client.context().heard();
         match heard.refusal() {
@@ -293,14 +290,6 @@ fn first_metadata(client: &Client, connection: &Connection) -> Result<Metadata, 
             let why = heard.failure().unwrap_or_else(|| error.to_string());
             return Err(ServiceError::Unreachable { brokers, why });
         }
-    }
-}
-
-/// Lets the client say what it has to say, which it says only to who polls it; why it was refused comes among the last.
-fn listen(client: &Client) {
-    let until = Instant::now() + SAID;
-    while Instant::now() < until && client.context().heard().refusal().is_none() {
-        let _kept_by_its_context = client.poll(Duration::from_millis(1));
     }
 }
 

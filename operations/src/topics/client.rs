@@ -22,9 +22,6 @@ pub(crate) const REQUEST: Duration = Duration::from_secs(10);
 /// How long one request waits before what the client says is listened to.
 const STEP: Duration = Duration::from_secs(1);
 
-/// How long a client may take to tell what it has to tell. How much that is it does not say, and under `debug` it is a lot.
-const SAID: Duration = Duration::from_millis(200);
-
 /// Keeps the last failure of a connection, which librdkafka reports outside of any call, and a refusal of our credentials.
 #[derive(Debug, Default)]
 pub(crate) struct Listener {
@@ -107,7 +104,7 @@ pub(crate) fn metadata(connection: &Connection, reader: &BaseConsumer<Listener>)
             Ok(metadata) => return Ok(metadata),
             Err(error) => error,
         };
-        listen(reader);
+        kafka::hear_out(reader, |listener| listener.refusals.refusal().is_some());
         let brokers = connection.brokers.clone();
         match reader.context().refusals.refusal() {
             Some(Refusal::Credentials(said)) => {
@@ -125,14 +122,6 @@ pub(crate) fn metadata(connection: &Connection, reader: &BaseConsumer<Listener>)
                 &error,
             ));
         }
-    }
-}
-
-/// What a client has to say is said only to who polls it; why it was refused comes among the last.
-fn listen(reader: &BaseConsumer<Listener>) {
-    let until = Instant::now() + SAID;
-    while Instant::now() < until && reader.context().refusals.refusal().is_none() {
-        let _kept_by_its_context = reader.poll(Duration::from_millis(1));
     }
 }
 

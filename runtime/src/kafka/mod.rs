@@ -9,11 +9,12 @@ mod trust;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use rdkafka::ClientContext;
 use rdkafka::client::OAuthToken;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
-use rdkafka::consumer::{BaseConsumer, ConsumerContext};
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 pub use built::Unbuilt;
@@ -102,7 +103,7 @@ impl Connection {
     pub fn asking(&self) -> Result<BaseConsumer<Asking>, KafkaError> {
         let client: BaseConsumer<Asking> = self.client(&[]).create_with_context(Asking::of(self))?;
         // Fetches the first token where one is needed: nobody connects without.
-        let _nothing_yet = client.poll(std::time::Duration::ZERO);
+        let _nothing_yet = client.poll(Duration::ZERO);
         Ok(client)
     }
 
@@ -264,6 +265,18 @@ pub(crate) fn plain(error: &KafkaError) -> String {
     match error {
         KafkaError::ClientConfig(_, why, name, _) => format!("{name}: {why}"),
         other => other.to_string(),
+    }
+}
+
+/// How long a client may take to say what it has to say.
+const SAID: Duration = Duration::from_millis(200);
+
+/// Lets a client say what it has to say, which it says only to who polls it, until it has `told` what is waited for. Why it
+/// was refused comes among the last, and under `debug` behind thousands of lines.
+pub fn hear_out<C: ConsumerContext>(client: &BaseConsumer<C>, told: impl Fn(&C) -> bool) {
+    let until = Instant::now() + SAID;
+    while Instant::now() < until && !told(client.context()) {
+        let _kept_by_its_context = client.poll(Duration::from_millis(1));
     }
 }
 

@@ -137,9 +137,9 @@ pub(super) fn of_audit(error: &AuditError) -> Failure {
             .hint("are they running? orderflow run inventory, orderflow run payment"),
         AuditError::Cluster(cause) => of_topics(cause),
         AuditError::Registry(cause) => of_registry(cause),
-        AuditError::Database(_) | AuditError::Missing(_) | AuditError::Work { .. } => {
-            Failure::from_error(Slug::AuditImpossible, error)
-        }
+        AuditError::Work { .. } => Failure::from_error(Slug::AuditImpossible, error)
+            .hint("TMPDIR=FOLDER orderflow audit puts it where there is room"),
+        AuditError::Database(_) | AuditError::Missing(_) => Failure::from_error(Slug::AuditImpossible, error),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Why an audit could not judge.
 
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use orderflow_consumers::payment::simulator::ledger::LedgerError;
@@ -36,7 +38,7 @@ pub enum AuditError {
     #[error("the audit's temporary database failed; it needs about 1 KB for each order in {}", folder.display())]
     Work {
         /// Where temporary files go.
-        folder: std::path::PathBuf,
+        folder: PathBuf,
         /// What SQLite says.
         #[source]
         cause: rusqlite::Error,
@@ -46,10 +48,24 @@ pub enum AuditError {
 impl From<rusqlite::Error> for AuditError {
     fn from(cause: rusqlite::Error) -> Self {
         Self::Work {
-            folder: std::env::temp_dir(),
+            folder: temporary_folder(|name| std::env::var_os(name), Path::is_dir),
             cause,
         }
     }
+}
+
+/// Where SQLite puts temporary files on Unix: the first of these that is a folder
+/// (<https://sqlite.org/tempfiles.html#temporary_file_storage_locations>).
+fn temporary_folder(named: impl Fn(&str) -> Option<OsString>, is_folder: impl Fn(&Path) -> bool) -> PathBuf {
+    let named = ["SQLITE_TMPDIR", "TMPDIR"]
+        .into_iter()
+        .filter_map(named)
+        .map(PathBuf::from);
+    let usual = ["/var/tmp", "/usr/tmp", "/tmp"].into_iter().map(PathBuf::from);
+    named
+        .chain(usual)
+        .find(|folder| is_folder(folder))
+        .unwrap_or_else(|| ".".into())
 }
 
 impl From<StoreError> for AuditError {
@@ -67,5 +83,22 @@ impl From<OpenError> for AuditError {
 impl From<LedgerError> for AuditError {
     fn from(error: LedgerError) -> Self {
         Self::Database(error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn temporary_files_are_looked_for_where_sqlite_puts_them() {
+        let folder = |name: Option<&str>, there: &[&str]| {
+            let named = |variable: &str| name.filter(|_| variable == "TMPDIR").map(OsString::from);
+            temporary_folder(named, |folder| there.iter().any(|there| folder == Path::new(there)))
+        };
+        assert_eq!(folder(Some("/roomy"), &["/roomy", "/tmp"]), Path::new("/roomy"));
+        assert_eq!(folder(Some("/missing"), &["/tmp", "/var/tmp"]), Path::new("/var/tmp"));
+        assert_eq!(folder(None, &["/tmp"]), Path::new("/tmp"));
+        assert_eq!(folder(None, &[]), Path::new("."));
     }
 }

@@ -60,7 +60,7 @@ impl Eye {
 impl Session {
     fn open(container: &str) -> Self {
         let mut psql = docker()
-            .args(["exec", "-i", container])
+            .args(["exec", "-i", "-e", "PGOPTIONS=-c statement_timeout=5s", container])
             .args(["psql", "-X", "-q", "-At", "-v", "ON_ERROR_STOP=1", "-U", "orderflow"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -76,7 +76,7 @@ impl Session {
         }
     }
 
-    /// The lines of the answer; `None` when the session has ended.
+    /// The lines of the answer; `None` when the session has ended, which an answer that does not come ends too.
     fn ask(&mut self, query: &str) -> Option<Vec<String>> {
         writeln!(self.questions, "{query};\n\\echo {END}").ok()?;
         let mut lines = Vec::new();

@@ -11,6 +11,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::sync::{mpsc, watch};
 
 use super::checks::{self, Standing, Watermarks};
+use super::life::Life;
 use super::{Edge, Hold};
 use crate::crash_point;
 use crate::effects::Executor;
@@ -321,8 +322,9 @@ impl<H: Handler, S: Store> Edge<H, S> {
                 drain: draining,
             },
         );
-        let task = self.with.runtime.spawn(lane.live());
-        Ok(Hold::new(number, deliveries, drain, task, (buffered, positions)))
+        let life = Life::start(number, (&self.with.runtime, S::BLOCKING), lane.live())
+            .map_err(|error| ServiceError::Client(format!("no thread for lane {number}: {error}")))?;
+        Ok(Hold::new(number, deliveries, drain, life, (buffered, positions)))
     }
 
     /// After a reset of offsets that names nobody: which partition is it (rule 6).

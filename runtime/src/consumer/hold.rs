@@ -7,10 +7,10 @@ use std::time::Duration;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::topic_partition_list::TopicPartitionList;
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
 
 use super::context::Context;
-use crate::lane::{Delivery, Ended};
+use super::life::Life;
+use crate::lane::Delivery;
 use crate::record::{Fetched, NextOffset};
 use crate::shared::{Buffered, LaneBuffer, Shared};
 use crate::store::Lane;
@@ -23,7 +23,7 @@ pub(super) struct Hold {
     pub(super) deliveries: mpsc::UnboundedSender<Delivery>,
     pub(super) drain: watch::Sender<bool>,
     /// `None` once it was waited for.
-    pub(super) task: Option<JoinHandle<Result<(), Ended>>>,
+    life: Option<Life>,
     pub(super) buffered: Arc<AtomicUsize>,
     waiting: Vec<Fetched>,
     /// Behind the last record or end handed over, per source.
@@ -36,15 +36,14 @@ impl Hold {
         lane: Lane,
         deliveries: mpsc::UnboundedSender<Delivery>,
         drain: watch::Sender<bool>,
-        task: JoinHandle<Result<(), Ended>>,
+        life: Life,
         (buffered, positions): (Arc<AtomicUsize>, Vec<NextOffset>),
     ) -> Self {
-        let task = Some(task);
         Self {
             lane,
             deliveries,
             drain,
-            task,
+            life: Some(life),
             buffered,
             waiting: Vec::new(),
             reached: positions,
@@ -54,16 +53,14 @@ impl Hold {
 
     /// Waits for the lane to drain, then makes sure that it does nothing any more.
     pub(super) async fn finish(&mut self, patience: Duration) {
-        let Some(mut task) = self.task.take() else { return };
-        if tokio::time::timeout(patience, &mut task).await.is_err() {
-            task.abort();
-            let _aborted = task.await;
+        if let Some(life) = self.life.take() {
+            life.finish(patience).await;
         }
     }
 
     /// Whether the lane has ended without being asked to.
     pub(super) fn has_ended(&self) -> bool {
-        self.task.as_ref().is_some_and(JoinHandle::is_finished)
+        self.life.as_ref().is_some_and(Life::is_over)
     }
 
     pub(super) fn push(&mut self, record: Fetched, all: &Buffered) {

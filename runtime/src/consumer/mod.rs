@@ -7,6 +7,7 @@ mod context;
 mod detach;
 mod hold;
 mod incremental;
+mod life;
 mod membership;
 mod pressure;
 mod retention;

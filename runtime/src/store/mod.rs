@@ -41,6 +41,10 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// A transaction on one lane.
     type Unit: Unit;
 
+    /// Whether its calls do their work on the thread of whoever makes them, for milliseconds: a lane then has a thread of
+    /// its own.
+    const BLOCKING: bool;
+
     /// Makes the database this group's, or checks that it is: the group's name, and the partition count of every topic
     /// it reads or writes (rule 13). What is already recorded stays.
     ///

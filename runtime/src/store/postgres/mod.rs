@@ -141,6 +141,8 @@ async fn transact<T>(lease: Lease, work: impl AsyncFnOnce(&Session) -> Result<T,
 impl Store for PostgresStore {
     type Unit = PostgresUnit;
 
+    const BLOCKING: bool = false;
+
     async fn prepare(&self, group: &str, topics: &[TopicCount]) -> Result<Identity, StoreError> {
         let location = self.pool.location().to_owned();
         transact(self.pool.lease().await?, async |session| {

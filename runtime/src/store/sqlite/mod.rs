@@ -139,6 +139,8 @@ impl SqliteStore {
 impl Store for SqliteStore {
     type Unit = SqliteUnit;
 
+    const BLOCKING: bool = true;
+
     async fn prepare(&self, group: &str, topics: &[TopicCount]) -> Result<Identity, StoreError> {
         self.transact(|connection| {
             meta::belong_to(connection, group)?;

@@ -1,7 +1,7 @@
 //! SQLite: one file per group, one process, one connection that writes, one sync for the units of many lanes.
 //!
-//! Opening is in `open` and `lock`, the sharing of a transaction in `writer`, a unit of work in `unit`, the statements of
-//! each table in `tables`. Tools read the same file with [`SqliteReader`] while the service runs.
+//! Opening is in `open` and `lock`, the sharing of a transaction in `writer` and `sync`, a unit of work in `unit`, the
+//! statements of each table in `tables`. Tools read the same file with [`SqliteReader`] while the service runs.
 
 mod checkpoint;
 mod failure;
@@ -9,6 +9,7 @@ mod held;
 mod lock;
 mod open;
 mod reader;
+mod sync;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,7 @@ use self::failure::Failure;
 use self::lock::ProcessLock;
 pub use self::open::{OpenError, SqliteOptions};
 pub use self::reader::{InboxCounts, SqliteReader, StateRow, Summary};
+use self::sync::Durable;
 use self::tables::{effects, inbox, lanes, meta, outbox, progress, timers};
 pub use self::tables::{effects::EffectRecord, inbox::InboxRow, lanes::LaneRow};
 pub use self::unit::SqliteUnit;
@@ -49,8 +51,9 @@ pub struct SqliteStore {
 struct Shared {
     committer: Committer,
     _checkpointer: Checkpointer,
-    /// Sees what is durable and nothing of an open transaction: a fact that is not durable must not be published.
+    /// Sees nothing of an open transaction: a fact that is not durable must not be published.
     reads: Plain<Connection>,
+    durable: Durable,
     room: Arc<Room>,
     writer: Arc<Mutex<Writer>>,
     sweep: Plain<inbox::Sweep>,
@@ -66,7 +69,9 @@ impl SqliteStore {
         let path = open::make_folder(path)?;
         let lock = ProcessLock::take(&path)?;
         let room = group::room();
-        let writer = Arc::new(Mutex::new(Writer::open(path.clone(), *options, lock)?));
+        let writer = Writer::open(path.clone(), *options, lock)?;
+        let durable = writer.durable();
+        let writer = Arc::new(Mutex::new(writer));
         let reads = Plain::new(open::reader(&path)?);
         let checkpointer = Checkpointer::start(&path, *options, (Arc::clone(&room), Arc::clone(&writer)))?;
         let committer = Committer::start((Arc::clone(&room), Arc::clone(&writer)), checkpointer.waker())?;
@@ -74,6 +79,7 @@ impl SqliteStore {
             committer,
             _checkpointer: checkpointer,
             reads,
+            durable,
             room,
             writer,
             sweep: Plain::default(),
@@ -121,9 +127,11 @@ impl SqliteStore {
     }
 
     /// Reads what is durable.
-    fn read<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
-        let connection = self.shared.reads.lock().unwrap_or_else(PoisonError::into_inner);
-        work(&connection).map_err(|error| failure::meaning(&error, &self.shared.path))
+    async fn read<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+        let read = work(&self.shared.reads.lock().unwrap_or_else(PoisonError::into_inner));
+        let read = read.map_err(|error| failure::meaning(&error, &self.shared.path))?;
+        self.shared.durable.all_that_was_read().await?;
+        Ok(read)
     }
 
     fn identity(&self, connection: &Connection) -> Result<Identity, Failure> {
@@ -173,11 +181,15 @@ impl Store for SqliteStore {
     }
 
     async fn resolve(&self, at: Turn) -> Result<Outcome, StoreError> {
-        let _alone = self.shared.room.write().await;
-        let mut writer = self.shared.writer.lock().await;
-        // The unit may be in the open group: it is not over before that has ended.
-        writer.end_group();
-        writer.run(|connection| lanes::resolve(connection, at))
+        let outcome = {
+            let _alone = self.shared.room.write().await;
+            let mut writer = self.shared.writer.lock().await;
+            // The unit may be in the open group: it is not over before that has ended.
+            writer.end_group();
+            writer.run(|connection| lanes::resolve(connection, at))?
+        };
+        self.shared.durable.all_that_was_read().await?;
+        Ok(outcome)
     }
 
     async fn outbox(&self, lane: Lane, after: Sequence, limit: usize) -> Result<Vec<OutboxRow>, StoreError> {
@@ -187,16 +199,17 @@ impl Store for SqliteStore {
                 rows.push(row);
                 ControlFlow::Continue(())
             })
-        })?;
+        })
+        .await?;
         Ok(rows)
     }
 
     async fn effects(&self, lane: Lane, limit: usize) -> Result<Vec<EffectRow>, StoreError> {
-        self.read(|connection| effects::open(connection, lane, limit))
+        self.read(|connection| effects::open(connection, lane, limit)).await
     }
 
     async fn timers(&self, lane: Lane, limit: usize) -> Result<Vec<TimerRow>, StoreError> {
-        self.read(|connection| timers::of_lane(connection, lane, limit))
+        self.read(|connection| timers::of_lane(connection, lane, limit)).await
     }
 
     async fn retain(&self, retention: Retention) -> Result<u64, StoreError> {

@@ -235,7 +235,8 @@ fn number(connection: &Connection, sql: &str) -> rusqlite::Result<i64> {
 fn configure(connection: &Connection, options: &SqliteOptions) -> rusqlite::Result<()> {
     set(connection, "page_size", &PAGE_BYTES.to_string())?;
     set(connection, "journal_mode", "wal")?;
-    set(connection, "synchronous", "2")?;
+    // What was committed is synced beside the next transaction: see `sync`.
+    set(connection, "synchronous", "1")?;
     set(connection, "fullfsync", "1")?;
     set(connection, "checkpoint_fullfsync", "1")?;
     set(connection, "foreign_keys", "1")?;

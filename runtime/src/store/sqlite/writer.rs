@@ -2,7 +2,7 @@
 //!
 //! A *group* is an open transaction. It begins with the first unit. When one is whole the committer wakes, queues for
 //! the room like everybody else and ends the group: the lanes that wait before him join, those that come later make the
-//! next one. A unit that is dropped after it wrote takes its group back with it.
+//! next one, which is under way while the log is synced. A unit that is dropped after it wrote takes its group back with it.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
@@ -15,6 +15,7 @@ use super::failure::{Failure, sentence};
 use super::held;
 use super::lock::ProcessLock;
 use super::open::{self, OpenError, SqliteOptions};
+use super::sync::{Durable, Syncer};
 use crate::crash_point;
 use crate::store::StoreError;
 use crate::store::group::{Group, Room};
@@ -23,6 +24,8 @@ use crate::store::held::Held;
 /// The one connection that writes. Whoever has it runs statements, of the open group or of none.
 #[derive(Debug)]
 pub(super) struct Writer {
+    /// Dropped before the connection, which takes the log away.
+    syncer: Syncer,
     /// `None` after a COMMIT that gave no answer: made anew by whoever needs it next.
     connection: Option<Connection>,
     group: Option<Arc<Group>>,
@@ -36,14 +39,21 @@ pub(super) struct Writer {
 
 impl Writer {
     pub(super) fn open(path: PathBuf, options: SqliteOptions, lock: ProcessLock) -> Result<Self, OpenError> {
+        let connection = Some(open::writer(&path, &options)?);
         Ok(Self {
-            connection: Some(open::writer(&path, &options)?),
+            syncer: Syncer::start(&path)?,
+            connection,
             group: None,
             kept: Held::default(),
             path,
             options,
             _lock: lock,
         })
+    }
+
+    /// How far what this connection writes is durable.
+    pub(super) fn durable(&self) -> Durable {
+        self.syncer.durable()
     }
 
     /// Runs statements, all errors in the words of the store.
@@ -85,7 +95,8 @@ impl Writer {
         done
     }
 
-    /// Makes the group durable and tells everybody who waits for it. Whoever calls this has the room to himself.
+    /// Commits the group; everybody who waits for it is told once that is durable. Whoever calls this has the room to
+    /// himself.
     pub(super) fn end_group(&mut self) {
         self.settle();
         let Some(group) = self.group.take() else { return };
@@ -99,15 +110,16 @@ impl Writer {
             self.group = Some(group);
             return self.undo(&why);
         }
+        let asked = self.syncer.ask();
         let ended = self.commit();
         match ended {
             Ok(()) => self.kept = held,
             Err(_) => self.connection = None,
         }
-        group.ended(&ended);
+        self.syncer.tell(asked, group, ended);
     }
 
-    /// After an error the outcome is unknown: the log may hold the transaction though its sync failed.
+    /// After an error the outcome is unknown: the log may hold the transaction all the same.
     fn commit(&mut self) -> Result<(), StoreError> {
         crash_point!("commit.before");
         let connection = connected(&mut self.connection, (&self.path, &self.options))?;

@@ -91,7 +91,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             batch_records: 500,
-            buffered_bytes: 8 << 20,
+            buffered_bytes: 10 << 20,
             lane_buffered_bytes: 2 << 20,
             in_flight_facts: 1_000,
             drain: Duration::from_secs(3),

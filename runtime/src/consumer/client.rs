@@ -11,8 +11,8 @@ use crate::settings::{Cluster, FETCH_BYTES, GroupProtocol, InvalidSettings, Sett
 use crate::store::Identity;
 
 /// Keys and values that librdkafka may hold fetched, KiB. It counts no headers, and those are several times the value of
-/// an order, so this is some 16 MiB.
-const QUEUED_KIBIBYTES: &str = "2048";
+/// an order, so this is some 4 MiB. What waits in the lanes' own buffers costs less, and is there when a lane asks.
+const QUEUED_KIBIBYTES: &str = "512";
 
 /// The client of a group. Connects lazily; an unreachable broker shows in the loop.
 ///

@@ -13,9 +13,6 @@ use super::StoreError;
 use super::held::Held;
 use crate::rows::RowKey;
 
-/// Units under way at once. One decides and the statements of another run; a third would wait for either.
-const SEATS: u32 = 2;
-
 /// What the commit of a unit waits for.
 pub(super) type Durable = oneshot::Receiver<Result<(), StoreError>>;
 
@@ -29,9 +26,9 @@ pub(super) type Room = RwLock<()>;
 /// A place in the room.
 pub(super) type Seat = OwnedRwLockReadGuard<()>;
 
-/// An empty room.
-pub(super) fn room() -> Arc<Room> {
-    Arc::new(RwLock::with_max_readers((), SEATS))
+/// An empty room with so many seats.
+pub(super) fn room(seats: u32) -> Arc<Room> {
+    Arc::new(RwLock::with_max_readers((), seats))
 }
 
 /// What the units of an open transaction share.

@@ -24,6 +24,10 @@ use crate::rows::RowKey;
 use crate::store::group::{self, Room, Seat};
 use crate::store::{Lane, Sequence, StoreError, Turn};
 
+/// Units under way at once: one decides, and the statements of another run. A third holds its lane's row for longer than it
+/// helps.
+const SEATS: u32 = 2;
+
 /// As many groups as may be open at once. A lane is always in the same one.
 #[derive(Debug)]
 pub(super) struct Groups(Vec<Arc<Writer>>);
@@ -63,7 +67,7 @@ impl Writer {
     fn new(pool: &Arc<Pool>) -> Self {
         Self {
             pool: Arc::clone(pool),
-            room: group::room(),
+            room: group::room(SEATS),
             open: Mutex::default(),
             shares: AtomicBool::new(false),
         }

@@ -119,7 +119,7 @@ mod tests {
         };
         let lock = ProcessLock::take(&path).expect("locked");
         let writer = Mutex::new(Writer::open(path.clone(), options, lock).expect("opens"));
-        let room = group::room();
+        let room = group::room(1);
         let connection = open::writer(&path, &options).expect("opens");
         let grow = |pages: u32| {
             let sql = format!(

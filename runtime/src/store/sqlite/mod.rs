@@ -40,6 +40,10 @@ use crate::store::{
     TimerRow, TopicCount, Turn,
 };
 
+/// Units under way at once: one decides, the statements of another run, and the third has its beginning behind it when its
+/// turn comes.
+const SEATS: u32 = 3;
+
 /// A group's database in a SQLite file.
 #[derive(Debug, Clone)]
 pub struct SqliteStore {
@@ -68,7 +72,7 @@ impl SqliteStore {
     pub fn open(path: &Path, options: &SqliteOptions) -> Result<Self, OpenError> {
         let path = open::make_folder(path)?;
         let lock = ProcessLock::take(&path)?;
-        let room = group::room();
+        let room = group::room(SEATS);
         let writer = Writer::open(path.clone(), *options, lock)?;
         let durable = writer.durable();
         let writer = Arc::new(Mutex::new(writer));

@@ -118,7 +118,12 @@ fn until_asked<H: Handler, S: Store>(
             () = overdue(signals.clone(), patience) => None,
         }
     });
-    runtime.shutdown_background();
+    if ended.is_some() {
+        runtime.shutdown_background();
+    } else {
+        // Lanes that are not over wait in it: it ends with the process.
+        std::mem::forget(runtime);
+    }
     verdict(ended, signals)
 }
 

@@ -59,8 +59,8 @@ impl Hold {
     }
 
     /// Whether the lane has ended without being asked to.
-    pub(super) fn has_ended(&self) -> bool {
-        self.life.as_ref().is_some_and(Life::is_over)
+    pub(super) fn has_ended(&mut self) -> bool {
+        self.life.as_mut().is_some_and(Life::is_over)
     }
 
     pub(super) fn push(&mut self, record: Fetched, all: &Buffered) {

@@ -5,13 +5,12 @@
 //! for the same worker, where nobody may take him away: lanes made to go on side by side would take turns.
 
 use std::io;
-use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::Duration;
 
 use futures_util::future::{AbortHandle, abortable};
 use tokio::runtime::Handle;
-use tokio::sync::oneshot;
+use tokio::sync::oneshot::{self, error::TryRecvError};
 
 use crate::store::Lane;
 
@@ -19,7 +18,6 @@ use crate::store::Lane;
 pub(super) struct Life {
     /// Its channel closes when nothing of the lane is left.
     gone: oneshot::Receiver<()>,
-    alive: Weak<()>,
     abort: AbortHandle,
 }
 
@@ -35,12 +33,10 @@ impl Life {
     ) -> io::Result<Self> {
         let (life, abort) = abortable(life);
         let (going, gone) = oneshot::channel::<()>();
-        let here = Arc::new(());
-        let alive = Arc::downgrade(&here);
         let life = async move {
             // What ended it has been told to the consumer thread.
             let _how = life.await;
-            drop((here, going));
+            drop(going);
         };
         if own_thread {
             let runtime = runtime.clone();
@@ -49,25 +45,37 @@ impl Life {
         } else {
             runtime.spawn(life);
         }
-        Ok(Self { gone, alive, abort })
+        Ok(Self { gone, abort })
     }
 
     /// Waits for its end, then sees to it.
     pub(super) async fn finish(mut self, patience: Duration) {
-        // Nothing is ever sent: the channel closes, after a panic too.
+        // Nothing is ever sent: the channel closes, after a panic too. Who has seen that may not wait for it again.
+        if self.is_over() {
+            return;
+        }
         if tokio::time::timeout(patience, &mut self.gone).await.is_err() {
             self.abort.abort();
-            let _closed = self.gone.await;
+            let _closed = (&mut self.gone).await;
         }
     }
 
-    pub(super) fn is_over(&self) -> bool {
-        self.alive.strong_count() == 0
+    pub(super) fn is_over(&mut self) -> bool {
+        self.gone.try_recv() == Err(TryRecvError::Closed)
+    }
+}
+
+impl Drop for Life {
+    /// Whoever forgets a lane does not leave it at work.
+    fn drop(&mut self) {
+        self.abort.abort();
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     fn start(own_thread: bool, life: impl Future<Output: Send> + Send + 'static) -> Life {
@@ -79,7 +87,7 @@ mod tests {
         for own_thread in [true, false] {
             let held = Arc::new(());
             let kept = Arc::clone(&held);
-            let life = start(own_thread, async move {
+            let mut life = start(own_thread, async move {
                 std::future::pending::<()>().await;
                 drop(kept);
             });
@@ -106,8 +114,13 @@ mod tests {
             let mut life = start(own_thread, ended);
             assert!(!life.is_over());
             end.send(()).expect("it waits");
-            let _closed = (&mut life.gone).await;
-            assert!(life.is_over());
+            let deadline = std::time::Instant::now() + Duration::from_mins(1);
+            while !life.is_over() {
+                assert!(std::time::Instant::now() < deadline, "it has ended");
+                tokio::task::yield_now().await;
+            }
+            assert!(life.is_over(), "asked again");
+            life.finish(Duration::ZERO).await;
         }
     }
 }

@@ -201,7 +201,10 @@ impl<H: Handler, S: Store> Edge<H, S> {
         if let Some(why) = self.publishing.borrow().clone() {
             return Err(Halt::Publishing(why).into());
         }
-        let ended = self.lanes.values().find(|hold| hold.has_ended()).map(|hold| hold.lane);
+        let ended = self
+            .lanes
+            .values_mut()
+            .find_map(|hold| hold.has_ended().then_some(hold.lane));
         match (self.with.notices.try_recv(), ended) {
             (Ok(Notice::Stop(error)), _) => Err(error),
             (Ok(Notice::Again(why)), _) => self.again(why),

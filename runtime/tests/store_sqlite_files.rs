@@ -163,6 +163,20 @@ async fn folders_are_made_and_what_cannot_be_made_is_named() {
     assert!(matches!(refused, OpenError::Unwritable { .. }), "{refused:?}");
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn behind_a_link_it_is_synced_where_it_is() {
+    let (folder, path) = folder();
+    drop(open(&path).expect("made"));
+    let link = folder.path().join("link.db");
+    std::os::unix::fs::symlink(&path, &link).expect("linked");
+    let store = open(&link).expect("opens");
+    store.claim(&[3]).await.expect("durable");
+    drop(store);
+    let reader = SqliteReader::open(&path).expect("a reader");
+    assert_eq!(reader.lanes().expect("read").len(), 1);
+}
+
 #[tokio::test]
 async fn what_is_no_database_is_left_as_it_is() {
     let (_folder, path) = folder();

@@ -85,8 +85,8 @@ impl Group {
         Ok(baton)
     }
 
-    /// A unit is whole. What comes back resolves when the transaction has ended; whether this unit is the first, after
-    /// which somebody has to end it.
+    /// A unit is whole. What comes back resolves when the transaction has ended and is durable; whether this unit is
+    /// the first, after which somebody has to end it.
     ///
     /// # Errors
     /// [`StoreError::Undone`].

@@ -77,15 +77,19 @@ fn move_long_log(
     options: &SqliteOptions,
     (room, writer): (&Room, &Mutex<Writer>),
 ) -> rusqlite::Result<()> {
+    let durability = writer.blocking_lock().durability();
     let log = checkpoint(connection, "NOOP")?;
-    if log.pages - log.moved < options.checkpoint_pages {
+    // What the disk did not keep must not get into the database.
+    if log.pages - log.moved < options.checkpoint_pages || durability.is_lost() {
         return Ok(());
     }
     checkpoint(connection, "PASSIVE")?;
     let _alone = room.blocking_write();
     let mut writer = writer.blocking_lock();
     writer.end_group();
-    checkpoint(connection, "PASSIVE")?;
+    if !durability.is_lost() {
+        checkpoint(connection, "PASSIVE")?;
+    }
     Ok(())
 }
 

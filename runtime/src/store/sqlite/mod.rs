@@ -29,7 +29,7 @@ use self::failure::Failure;
 use self::lock::ProcessLock;
 pub use self::open::{OpenError, SqliteOptions};
 pub use self::reader::{InboxCounts, SqliteReader, StateRow, Summary};
-use self::sync::Durable;
+use self::sync::Durability;
 use self::tables::{effects, inbox, lanes, meta, outbox, progress, timers};
 pub use self::tables::{effects::EffectRecord, inbox::InboxRow, lanes::LaneRow};
 pub use self::unit::SqliteUnit;
@@ -50,14 +50,15 @@ pub struct SqliteStore {
     shared: Arc<Shared>,
 }
 
-/// What the clones of a store share. Ends in this order: the threads, then the connections, then the lock.
+/// What the clones of a store share. Ends in this order: the threads that ask for something, the connection that reads,
+/// then the writer with what it still has to sync, and the lock.
 #[derive(Debug)]
 struct Shared {
     committer: Committer,
     _checkpointer: Checkpointer,
     /// Sees nothing of an open transaction: a fact that is not durable must not be published.
     reads: Plain<Connection>,
-    durable: Durable,
+    durability: Durability,
     room: Arc<Room>,
     writer: Arc<Mutex<Writer>>,
     sweep: Plain<inbox::Sweep>,
@@ -74,7 +75,7 @@ impl SqliteStore {
         let lock = ProcessLock::take(&path)?;
         let room = group::room(SEATS);
         let writer = Writer::open(path.clone(), *options, lock)?;
-        let durable = writer.durable();
+        let durability = writer.durability();
         let writer = Arc::new(Mutex::new(writer));
         let reads = Plain::new(open::reader(&path)?);
         let checkpointer = Checkpointer::start(&path, *options, (Arc::clone(&room), Arc::clone(&writer)))?;
@@ -83,7 +84,7 @@ impl SqliteStore {
             committer,
             _checkpointer: checkpointer,
             reads,
-            durable,
+            durability,
             room,
             writer,
             sweep: Plain::default(),
@@ -134,7 +135,7 @@ impl SqliteStore {
     async fn read<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
         let read = work(&self.shared.reads.lock().unwrap_or_else(PoisonError::into_inner));
         let read = read.map_err(|error| failure::meaning(&error, &self.shared.path))?;
-        self.shared.durable.all_that_was_read().await?;
+        self.shared.durability.of_all_that_was_read().await?;
         Ok(read)
     }
 
@@ -192,7 +193,7 @@ impl Store for SqliteStore {
             writer.end_group();
             writer.run(|connection| lanes::resolve(connection, at))?
         };
-        self.shared.durable.all_that_was_read().await?;
+        self.shared.durability.of_all_that_was_read().await?;
         Ok(outcome)
     }
 

@@ -136,7 +136,7 @@ pub(super) fn make_folder(path: &Path) -> Result<PathBuf, OpenError> {
     Ok(path)
 }
 
-fn unwritable(path: &Path, error: &io::Error) -> OpenError {
+pub(super) fn unwritable(path: &Path, error: &io::Error) -> OpenError {
     OpenError::Unwritable {
         path: path.to_owned(),
         detail: error.to_string(),

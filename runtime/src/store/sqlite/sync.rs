@@ -1,6 +1,6 @@
 //! Making durable what was committed, beside the units of the next group.
 //!
-//! `COMMIT` adds to the write-ahead log and syncs nothing (`synchronous=NORMAL`). A thread of its own syncs the log then,
+//! `COMMIT` adds to the write-ahead log and does not sync what it adds (`synchronous=NORMAL`). A thread of its own syncs the log then,
 //! and nobody hears of a commit before that: what is not durable is told to no lane and read by none.
 
 use std::fs::File;
@@ -12,7 +12,7 @@ use std::thread;
 
 use tokio::sync::watch;
 
-use super::open::OpenError;
+use super::open::{self, OpenError};
 use crate::store::StoreError;
 use crate::store::group::Group;
 
@@ -22,12 +22,12 @@ pub(super) struct Syncer {
     /// Taken when the writer goes, which ends the thread.
     queue: Option<mpsc::Sender<Ended>>,
     thread: Option<thread::JoinHandle<()>>,
-    durable: Durable,
+    durability: Durability,
 }
 
 /// How far everything is durable. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(super) struct Durable {
+pub(super) struct Durability {
     /// The commits asked for.
     asked: Arc<AtomicU64>,
     synced: watch::Receiver<Synced>,
@@ -49,10 +49,16 @@ struct Ended {
 pub(super) struct Asked(u64);
 
 impl Syncer {
-    /// Syncs the log of the database at `path`.
+    /// Syncs the log of the database at `path`, which is open: SQLite keeps the log while a connection is, and locks other
+    /// files, so it may be opened once more.
+    ///
+    /// Opened here and not when it is needed: the system tells a failed write to whoever has the file open by then.
     pub(super) fn start(path: &Path) -> Result<Self, OpenError> {
-        let mut log = Log::beside(path);
-        Self::with(move || log.sync())
+        let unwritable = |error: io::Error| open::unwritable(path, &error);
+        // SQLite follows links to the database, and keeps the log beside what they lead to.
+        let log = log_of(&path.canonicalize().map_err(unwritable)?);
+        let file = File::open(&log).map_err(unwritable)?;
+        Self::with(move || file.sync_data().map_err(|error| lost(&log, &error)))
     }
 
     fn with(sync: impl FnMut() -> Result<(), StoreError> + Send + 'static) -> Result<Self, OpenError> {
@@ -65,23 +71,23 @@ impl Syncer {
         Ok(Self {
             queue: Some(queue),
             thread: Some(thread),
-            durable: Durable {
+            durability: Durability {
                 asked: Arc::default(),
                 synced,
             },
         })
     }
 
-    pub(super) fn durable(&self) -> Durable {
-        self.durable.clone()
+    pub(super) fn durability(&self) -> Durability {
+        self.durability.clone()
     }
 
     /// COMMIT is asked for after this and not before: whoever reads what it adds finds its number taken.
     pub(super) fn ask(&self) -> Asked {
-        Asked(self.durable.asked.fetch_add(1, Ordering::SeqCst) + 1)
+        Asked(self.durability.asked.fetch_add(1, Ordering::SeqCst) + 1)
     }
 
-    /// The COMMIT has answered so. Tells everybody who waits for the group, after a sync where there is something to sync.
+    /// The COMMIT has answered so. Tells everybody who waits for the group, after a sync.
     pub(super) fn tell(&self, Asked(number): Asked, group: Arc<Group>, how: Result<(), StoreError>) {
         if let Some(queue) = &self.queue {
             // The thread ends with this value only.
@@ -100,14 +106,19 @@ impl Drop for Syncer {
     }
 }
 
-impl Durable {
+impl Durability {
     /// Waits until everything is durable that could be read by now.
     ///
     /// # Errors
     /// [`StoreError::Halt`]: it never will be.
-    pub(super) async fn all_that_was_read(&self) -> Result<(), StoreError> {
+    pub(super) async fn of_all_that_was_read(&self) -> Result<(), StoreError> {
         let asked = self.asked.load(Ordering::SeqCst);
         self.at_least(asked).await
+    }
+
+    /// Whether a sync has failed: what is in the log may not be what was written.
+    pub(super) fn is_lost(&self) -> bool {
+        self.synced.borrow().is_err()
     }
 
     async fn at_least(&self, number: u64) -> Result<(), StoreError> {
@@ -127,54 +138,32 @@ fn keep_syncing(
 ) {
     while let Ok(first) = queued.recv() {
         let ended: Vec<Ended> = std::iter::once(first).chain(queued.try_iter()).collect();
-        let mut state = synced.borrow().clone();
-        if state.is_ok() && ended.iter().any(|ended| ended.how.is_ok()) {
-            // What could not be synced is lost to every later sync as well: the system has forgotten that it was to be
-            // written.
-            state = sync().map(|()| 0);
-        }
         let last = ended.last().map_or(0, |ended| ended.number);
-        let _before = synced.send_replace(state.clone().map(|_| last));
+        let mut state = synced.borrow().clone();
+        // What could not be synced is lost to every later sync as well: the system has forgotten that it was to be written.
+        if state.is_ok() {
+            // After a COMMIT that failed too: the log may hold it all the same, and be read.
+            state = sync().map(|()| last);
+        }
+        let _before = synced.send_replace(state.clone());
         for Ended { group, how, .. } in ended {
             group.ended(&how.and_then(|()| state.clone().map(drop)));
         }
     }
 }
 
-/// The file of the write-ahead log. SQLite keeps it while a connection is open, and locks other files, so it may be opened
-/// once more.
-struct Log {
-    path: PathBuf,
-    file: Option<File>,
+fn log_of(database: &Path) -> PathBuf {
+    let mut path = database.as_os_str().to_owned();
+    path.push("-wal");
+    path.into()
 }
 
-impl Log {
-    fn beside(database: &Path) -> Self {
-        let mut path = database.as_os_str().to_owned();
-        path.push("-wal");
-        Self {
-            path: path.into(),
-            file: None,
-        }
-    }
-
-    fn sync(&mut self) -> Result<(), StoreError> {
-        self.try_to_sync().map_err(|error| {
-            StoreError::Halt(format!(
-                "the disk did not keep what was written to {}: {error}; nothing of it was published. Look at the system's log, \
-                 mend or change the disk, then start again",
-                self.path.display()
-            ))
-        })
-    }
-
-    fn try_to_sync(&mut self) -> io::Result<()> {
-        let file = match &self.file {
-            Some(file) => file,
-            None => self.file.insert(File::open(&self.path)?),
-        };
-        file.sync_data()
-    }
+fn lost(log: &Path, error: &io::Error) -> StoreError {
+    StoreError::Halt(format!(
+        "the disk did not keep what was written to {}: {error}; nothing of it was published. Look at the system's log, mend or \
+         change the disk, then start again",
+        log.display()
+    ))
 }
 
 #[cfg(test)]
@@ -195,8 +184,8 @@ mod tests {
         let syncer =
             Syncer::with(move || wait.recv().map_err(|_| unreachable!("it is told to go on"))).expect("a thread");
         let mut told = std::pin::pin!(commit(&syncer, Ok(())));
-        let durable = syncer.durable();
-        let mut read = std::pin::pin!(durable.all_that_was_read());
+        let durable = syncer.durability();
+        let mut read = std::pin::pin!(durable.of_all_that_was_read());
         tokio::select! {
             biased;
             _ = &mut told => panic!("told"),
@@ -208,12 +197,19 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_read_before_a_commit_waits_for_nothing() {
-        let syncer = Syncer::with(|| unreachable!("there is nothing to sync")).expect("a thread");
-        assert_eq!(syncer.durable().all_that_was_read().await, Ok(()));
+    async fn what_a_failed_commit_may_have_left_is_synced_all_the_same() {
+        let (tell, told) = mpsc::channel();
+        let sync = move || {
+            let _nobody_listens = tell.send(());
+            Ok(())
+        };
+        let syncer = Syncer::with(sync).expect("a thread");
+        assert_eq!(syncer.durability().of_all_that_was_read().await, Ok(()));
+        assert!(told.try_recv().is_err(), "there was nothing to sync");
         let lost = Err(StoreError::Unknown("lost".to_owned()));
         assert_eq!(commit(&syncer, lost.clone()).await, lost);
-        assert_eq!(syncer.durable().all_that_was_read().await, Ok(()));
+        assert_eq!(told.try_iter().count(), 1);
+        assert_eq!(syncer.durability().of_all_that_was_read().await, Ok(()));
     }
 
     #[tokio::test]
@@ -229,18 +225,17 @@ mod tests {
         assert_eq!(commit(&syncer, Ok(())).await, Ok(()));
         for _ in 0..2 {
             assert_eq!(commit(&syncer, Ok(())).await, Err(halt.clone()));
-            assert_eq!(syncer.durable().all_that_was_read().await, Err(halt.clone()));
+            assert_eq!(syncer.durability().of_all_that_was_read().await, Err(halt.clone()));
         }
     }
 
     #[test]
-    fn a_log_that_is_gone_is_named() {
-        let mut log = Log::beside(Path::new("/nowhere/group.db"));
-        let Err(StoreError::Halt(why)) = log.sync() else {
-            panic!("there is none");
+    fn a_disk_that_fails_is_named_with_the_log() {
+        let StoreError::Halt(why) = lost(&log_of(Path::new("/data/group.db")), &io::Error::other("EIO")) else {
+            panic!("a person must look");
         };
         assert!(
-            why.contains("/nowhere/group.db-wal") && why.contains("start again"),
+            why.contains("/data/group.db-wal") && why.contains("start again"),
             "{why}"
         );
     }

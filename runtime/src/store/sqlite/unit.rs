@@ -1,4 +1,4 @@
-//! A unit of work: its part of the open transaction, beside that of another.
+//! A unit of work: its part of the open transaction, beside those of others.
 
 use std::sync::Arc;
 
@@ -160,7 +160,7 @@ impl Unit for SqliteUnit {
     }
 
     async fn answer(&mut self, answers: &[Answer]) -> Result<Vec<bool>, StoreError> {
-        // Most batches have none, and the connection is the other unit's as well.
+        // Most batches have none, and the connection is the other units' as well.
         if answers.is_empty() {
             return Ok(Vec::new());
         }

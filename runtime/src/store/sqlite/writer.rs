@@ -15,7 +15,7 @@ use super::failure::{Failure, sentence};
 use super::held;
 use super::lock::ProcessLock;
 use super::open::{self, OpenError, SqliteOptions};
-use super::sync::{Durable, Syncer};
+use super::sync::{Durability, Syncer};
 use crate::crash_point;
 use crate::store::StoreError;
 use crate::store::group::{Group, Room};
@@ -39,10 +39,10 @@ pub(super) struct Writer {
 
 impl Writer {
     pub(super) fn open(path: PathBuf, options: SqliteOptions, lock: ProcessLock) -> Result<Self, OpenError> {
-        let connection = Some(open::writer(&path, &options)?);
+        let connection = open::writer(&path, &options)?;
         Ok(Self {
             syncer: Syncer::start(&path)?,
-            connection,
+            connection: Some(connection),
             group: None,
             kept: Held::default(),
             path,
@@ -52,8 +52,8 @@ impl Writer {
     }
 
     /// How far what this connection writes is durable.
-    pub(super) fn durable(&self) -> Durable {
-        self.syncer.durable()
+    pub(super) fn durability(&self) -> Durability {
+        self.syncer.durability()
     }
 
     /// Runs statements, all errors in the words of the store.

@@ -1,7 +1,7 @@
 //! Making durable what was committed, beside the units of the next group.
 //!
-//! `COMMIT` adds to the write-ahead log and does not sync what it adds (`synchronous=NORMAL`). A thread of its own syncs the log then,
-//! and nobody hears of a commit before that: what is not durable is told to no lane and read by none.
+//! `COMMIT` adds to the write-ahead log and does not sync what it adds (`synchronous=NORMAL`). A thread of its own syncs the
+//! log then, and nobody hears of a commit before that: what is not durable is told to no lane and read by none.
 
 use std::fs::File;
 use std::io;

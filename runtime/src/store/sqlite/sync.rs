@@ -61,7 +61,7 @@ impl Syncer {
         Self::with(move || file.sync_data().map_err(|error| lost(&log, &error)))
     }
 
-    fn with(sync: impl FnMut() -> Result<(), StoreError> + Send + 'static) -> Result<Self, OpenError> {
+    pub(super) fn with(sync: impl FnMut() -> Result<(), StoreError> + Send + 'static) -> Result<Self, OpenError> {
         let (queue, queued) = mpsc::channel();
         let (sender, synced) = watch::channel(Ok(0));
         let thread = thread::Builder::new()

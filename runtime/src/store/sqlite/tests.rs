@@ -8,6 +8,7 @@ use std::sync::Arc;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
+use super::sync::Syncer;
 use super::{SqliteOptions, SqliteReader, SqliteStore, SqliteUnit};
 use crate::record::Headers;
 use crate::rows::{Entity, RowKey, StoredRow};
@@ -100,6 +101,39 @@ async fn lanes_that_wait_share_a_transaction() {
     second.commit().await.expect("durable");
     waiting.await.expect("durable with the other");
     assert_eq!((facts(&store, 1).await, facts(&store, 2).await), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_committed_and_not_synced_is_told_to_nobody() {
+    let folder = TempDir::new().expect("a folder");
+    let mut store = open(&folder);
+    let at = claim(&store, 1).await;
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    let slow = Syncer::with(move || wait.recv().map_err(|_| StoreError::Undone)).expect("a thread");
+    let shared = Arc::get_mut(&mut store.shared).expect("one store");
+    shared.durability = slow.durability();
+    shared.writer.lock().await.syncer = slow;
+
+    let mut commit = Box::pin(unit(&store, at, 10).await.expect("written").commit());
+    assert!(touch(&mut commit).await.is_none());
+    let committed = SqliteReader::open(&path(&folder)).expect("a reader");
+    let deadline = std::time::Instant::now() + std::time::Duration::from_mins(1);
+    while committed.lanes().expect("read")[0].next_sequence == 1 {
+        assert!(std::time::Instant::now() < deadline, "it is committed");
+        tokio::task::yield_now().await;
+    }
+    let mut read = Box::pin(store.outbox(1, 0, 100));
+    let mut resolved = Box::pin(store.resolve(at));
+    for _ in 0..100 {
+        assert!(touch(&mut commit).await.is_none(), "the unit is told");
+        assert!(touch(&mut read).await.is_none(), "its facts are read");
+        assert!(touch(&mut resolved).await.is_none(), "it is resolved");
+        tokio::task::yield_now().await;
+    }
+    go.send(()).expect("waited for");
+    assert_eq!(commit.await, Ok(()));
+    assert_eq!(read.await.expect("read").len(), 1);
+    assert_eq!(resolved.await, Ok(Outcome::Happened));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -25,7 +25,7 @@ use crate::store::held::Held;
 #[derive(Debug)]
 pub(super) struct Writer {
     /// Dropped before the connection, which takes the log away.
-    syncer: Syncer,
+    pub(super) syncer: Syncer,
     /// `None` after a COMMIT that gave no answer: made anew by whoever needs it next.
     connection: Option<Connection>,
     group: Option<Arc<Group>>,

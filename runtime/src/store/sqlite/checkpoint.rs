@@ -41,9 +41,14 @@ impl Checkpointer {
         let thread = thread::Builder::new()
             .name("sqlite-log".to_owned())
             .spawn(move || {
+                let durability = writer.blocking_lock().durability();
                 while woken.recv().is_ok() {
                     // One look is enough for all that was asked meanwhile.
                     while woken.try_recv().is_ok() {}
+                    // What the disk did not keep must not get into the database.
+                    if durability.is_lost() {
+                        continue;
+                    }
                     if let Err(error) = move_long_log(&connection, &options, (&room, &writer)) {
                         tracing::debug!(%error, "the write-ahead log was not moved; it is tried again");
                     }
@@ -77,17 +82,15 @@ fn move_long_log(
     options: &SqliteOptions,
     (room, writer): (&Room, &Mutex<Writer>),
 ) -> rusqlite::Result<()> {
-    let durability = writer.blocking_lock().durability();
     let log = checkpoint(connection, "NOOP")?;
-    // What the disk did not keep must not get into the database.
-    if log.pages - log.moved < options.checkpoint_pages || durability.is_lost() {
+    if log.pages - log.moved < options.checkpoint_pages {
         return Ok(());
     }
     checkpoint(connection, "PASSIVE")?;
     let _alone = room.blocking_write();
     let mut writer = writer.blocking_lock();
     writer.end_group();
-    if !durability.is_lost() {
+    if !writer.durability().is_lost() {
         checkpoint(connection, "PASSIVE")?;
     }
     Ok(())

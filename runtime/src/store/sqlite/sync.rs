@@ -171,6 +171,8 @@ mod tests {
     use super::*;
     use crate::store::group::answer_of;
 
+    const SOON: std::time::Duration = std::time::Duration::from_secs(20);
+
     fn commit(syncer: &Syncer, how: Result<(), StoreError>) -> impl Future<Output = Result<(), StoreError>> + use<> {
         let group = Arc::new(Group::default());
         let (durable, _) = group.whole().expect("whole");
@@ -181,8 +183,9 @@ mod tests {
     #[tokio::test]
     async fn nobody_hears_of_a_commit_before_its_sync() {
         let (go, wait) = mpsc::channel::<()>();
-        let syncer =
-            Syncer::with(move || wait.recv().map_err(|_| unreachable!("it is told to go on"))).expect("a thread");
+        // Ends by itself where the test has failed: the thread is waited for.
+        let sync = move || wait.recv_timeout(SOON).map_err(|_| StoreError::Undone);
+        let syncer = Syncer::with(sync).expect("a thread");
         let mut told = std::pin::pin!(commit(&syncer, Ok(())));
         let durable = syncer.durability();
         let mut read = std::pin::pin!(durable.of_all_that_was_read());

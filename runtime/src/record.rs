@@ -100,14 +100,19 @@ impl Headers {
 
     /// Appends a header. A name beyond 64 KiB is cut: Kafka's own limit on records makes it unreachable.
     pub fn push(&mut self, name: &str, value: impl AsRef<[u8]>) -> &mut Self {
-        push_header(&mut self.0, name, Some(value.as_ref()));
+        push_header(&mut self.0, name.as_bytes(), Some(value.as_ref()));
         self
     }
 
     /// Appends a header whose value may be null.
     pub fn push_nullable(&mut self, name: &str, value: Option<&[u8]>) -> &mut Self {
-        push_header(&mut self.0, name, value);
+        push_header(&mut self.0, name.as_bytes(), value);
         self
+    }
+
+    /// Appends a header as [`HeaderSlice::raw`] gives it.
+    pub(crate) fn push_raw(&mut self, name: &[u8], value: Option<&[u8]>) {
+        push_header(&mut self.0, name, value);
     }
 
     /// The headers, borrowed.
@@ -129,10 +134,10 @@ impl Headers {
     }
 }
 
-fn push_header(into: &mut Vec<u8>, name: &str, value: Option<&[u8]>) {
+fn push_header(into: &mut Vec<u8>, name: &[u8], value: Option<&[u8]>) {
     let name_len = u16::try_from(name.len()).unwrap_or(u16::MAX);
     into.extend_from_slice(&name_len.to_be_bytes());
-    into.extend_from_slice(&name.as_bytes()[..usize::from(name_len)]);
+    into.extend_from_slice(&name[..usize::from(name_len)]);
     let value_len = value.map_or(NULL, |v| u32::try_from(v.len()).unwrap_or(NULL - 1));
     into.extend_from_slice(&value_len.to_be_bytes());
     into.extend_from_slice(value.unwrap_or_default());
@@ -190,6 +195,13 @@ impl<'a> Iterator for HeaderIter<'a> {
 #[derive(Debug, Clone)]
 pub(crate) struct RawHeaders<'a>(&'a [u8]);
 
+impl<'a> RawHeaders<'a> {
+    /// What has not been iterated over; at the end of the list, bytes that are no header.
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.0
+    }
+}
+
 impl<'a> Iterator for RawHeaders<'a> {
     type Item = (&'a [u8], Option<&'a [u8]>);
 
@@ -239,7 +251,7 @@ impl Fetched {
         bytes.extend_from_slice(key.unwrap_or_default());
         bytes.extend_from_slice(value.unwrap_or_default());
         for (name, value) in headers {
-            push_header(&mut bytes, name, value);
+            push_header(&mut bytes, name.as_bytes(), value);
         }
         let kept = bytes.as_slice().into();
         SCRATCH.set(bytes);

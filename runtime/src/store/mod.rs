@@ -12,6 +12,7 @@ pub mod conformance;
 mod database;
 mod group;
 mod held;
+mod packed;
 pub mod postgres;
 pub mod sqlite;
 mod types;

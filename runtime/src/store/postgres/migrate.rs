@@ -14,6 +14,7 @@ pub(super) const MIGRATIONS: &[(&str, &str)] = &[
     ("tables", include_str!("sql/0001_tables.sql")),
     ("views", include_str!("sql/0002_views.sql")),
     ("narrow", include_str!("sql/0003_narrow.sql")),
+    ("packed", include_str!("sql/0004_packed.sql")),
 ];
 
 /// The first half of the advisory lock that migrations take; reads `OrdF`. The second is the schema's.

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{get, unreadable};
 use crate::handler::Reason;
-use crate::record::Headers;
+use crate::store::packed::{pack, unpack};
 use crate::store::postgres::failure::Failure;
 use crate::store::postgres::session::Session;
 use crate::store::{Lane, OutboxRow, Sequence};
@@ -57,7 +57,7 @@ pub(in crate::store::postgres) async fn write(
     let timestamps: Vec<i64> = facts.iter().map(|fact| fact.timestamp).collect();
     let keys: Vec<Option<&[u8]>> = facts.iter().map(|fact| fact.key.as_deref()).collect();
     let values: Vec<Option<&[u8]>> = facts.iter().map(|fact| fact.value.as_deref()).collect();
-    let headers: Vec<&[u8]> = facts.iter().map(|fact| fact.headers.as_bytes()).collect();
+    let headers: Vec<Vec<u8>> = facts.iter().map(pack).collect();
     let reasons: Vec<Option<&str>> = facts.iter().map(|fact| fact.reason.map(Reason::as_str)).collect();
     let columns: [&(dyn ToSql + Sync); 11] = [
         &lane,
@@ -90,15 +90,17 @@ pub(in crate::store::postgres) async fn forget(session: &Session, before: i64, m
 }
 
 pub(in crate::store::postgres) fn read(row: &Row) -> Result<OutboxRow, Failure> {
+    let (event_id, key): (_, Option<Vec<u8>>) = (get(row, 1)?, get(row, 5)?);
+    let headers = unpack(get(row, 7)?, event_id, key.as_deref());
     Ok(OutboxRow {
         sequence: get(row, 0)?,
-        event_id: get(row, 1)?,
+        event_id,
         topic: get::<&str>(row, 2)?.into(),
         partition: get(row, 3)?,
         timestamp: get(row, 4)?,
-        key: get(row, 5)?,
+        key,
         value: get(row, 6)?,
-        headers: Headers::from_bytes(get(row, 7)?),
+        headers: headers.map_err(|why| unreadable(row, 7, why))?,
         reason: reason(row, 8)?,
     })
 }

@@ -7,7 +7,7 @@ use rusqlite::{Connection, Row, params};
 
 use super::{id, limit, unreadable};
 use crate::handler::Reason;
-use crate::record::Headers;
+use crate::store::packed::{pack, unpack};
 use crate::store::sqlite::failure::Failure;
 use crate::store::{Lane, OutboxRow, Sequence};
 
@@ -35,7 +35,7 @@ pub(in crate::store::sqlite) fn write(
             fact.timestamp,
             fact.key,
             fact.value,
-            fact.headers.as_bytes(),
+            pack(fact),
             fact.reason.map(Reason::as_str),
             now,
         ])?;
@@ -64,15 +64,17 @@ pub(in crate::store::sqlite) fn after(
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<OutboxRow> {
+    let (event_id, key): (_, Option<Vec<u8>>) = (id(row, 1)?, row.get(5)?);
+    let headers = unpack(row.get(7)?, event_id, key.as_deref());
     Ok(OutboxRow {
         sequence: row.get(0)?,
-        event_id: id(row, 1)?,
+        event_id,
         topic: row.get(2)?,
         partition: row.get(3)?,
         timestamp: row.get(4)?,
-        key: row.get(5)?,
+        key,
         value: row.get(6)?,
-        headers: Headers::from_bytes(row.get(7)?),
+        headers: headers.map_err(|why| unreadable(7, Type::Blob, why))?,
         reason: reason(row, 8)?,
     })
 }

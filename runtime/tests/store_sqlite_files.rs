@@ -225,19 +225,19 @@ async fn a_newer_file_is_refused_and_an_older_one_not_read() {
             newer,
             OpenError::NewerVersion {
                 found: 99,
-                known: 2,
+                known: 3,
                 ..
             }
         ),
         "{newer:?}"
     );
     let sentence = newer.to_string();
-    assert!(sentence.contains("99") && sentence.contains('2'), "{sentence}");
+    assert!(sentence.contains("99") && sentence.contains('3'), "{sentence}");
     assert!(matches!(SqliteReader::open(&path), Err(OpenError::NewerVersion { .. })));
     set(1);
     let older = SqliteReader::open(&path).expect_err("older");
     assert!(
-        matches!(older, OpenError::OlderVersion { found: 1, known: 2, .. }),
+        matches!(older, OpenError::OlderVersion { found: 1, known: 3, .. }),
         "{older:?}"
     );
 }
@@ -256,6 +256,51 @@ async fn a_file_of_an_earlier_step_is_brought_up_to_date() {
     let (store, reader) = (open(&path).expect("opens"), SqliteReader::open(&path).expect("opens"));
     assert_eq!(reader.progress().expect("read").len(), 1, "what was there is kept");
     assert!(!names(&Connection::open(&path).expect("opens"), "view").is_empty());
+    drop(store);
+}
+
+/// Facts in the order of lanes and with plain headers, as files of version 2 have them.
+#[tokio::test]
+async fn facts_of_an_earlier_layout_stay_what_they_were() {
+    let (_folder, path) = folder();
+    let mut headers = Headers::new();
+    headers.push("ce_id", id(1).to_string()).push("ce_subject", "key");
+    let written = OutboxRow {
+        headers,
+        ..fact(1, 1, None)
+    };
+    let letter = fact(2, 2, Some(Reason::Truncated));
+    drop(filled(&path).await);
+    let file = Connection::open(&path).expect("opens");
+    file.execute_batch("DROP TABLE outbox").expect("dropped");
+    let tables = include_str!("../src/store/sqlite/sql/0001_tables.sql");
+    let outbox = tables.split_inclusive(';').find(|step| step.contains("TABLE outbox"));
+    file.execute_batch(outbox.expect("its definition")).expect("made");
+    for row in [&letter, &written] {
+        let event = row.event_id.as_bytes();
+        let reason = row.reason.map(Reason::as_str);
+        let values = rusqlite::params![
+            row.sequence,
+            event,
+            row.key,
+            row.value,
+            row.headers.as_bytes(),
+            reason,
+            NOON
+        ];
+        let sql = "INSERT INTO outbox VALUES (3, ?1, ?2, 'facts', 3, ?7, ?3, ?4, ?5, ?6, ?7)";
+        file.execute(sql, values).expect("inserted");
+    }
+    file.pragma_update(None, "user_version", 2).expect("set");
+    drop(file);
+    let store = open(&path).expect("opens");
+    assert_eq!(store.outbox(3, 0, 10).await.expect("read"), [written, letter]);
+    let file = Connection::open(&path).expect("opens");
+    let dead: i64 = file
+        .query_row("SELECT sequence FROM v_dead_letters", [], |row| row.get(0))
+        .expect("read");
+    assert_eq!(dead, 2);
+    assert!(!names(&file, "table").contains(&"ordered_outbox".to_owned()));
     drop(store);
 }
 

@@ -15,7 +15,11 @@ use crate::store::StoreError;
 const APPLICATION_ID: i64 = 0x4f72_6446;
 
 /// Schema of the database, each file one step. Released steps are never edited.
-const MIGRATIONS: &[&str] = &[include_str!("sql/0001_tables.sql"), include_str!("sql/0002_views.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("sql/0001_tables.sql"),
+    include_str!("sql/0002_views.sql"),
+    include_str!("sql/0003_append.sql"),
+];
 
 /// Bytes of a page. Rows of the outbox are some hundred bytes: half the tree's depth and splits of the default 4,096.
 const PAGE_BYTES: u32 = 8192;

@@ -147,6 +147,18 @@ async fn one_process_alone_has_it_and_the_other_hears_who() {
 }
 
 #[tokio::test]
+async fn a_database_called_by_another_name_has_the_same_lock() {
+    let (folder, path) = folder();
+    let store = open(&path).expect("opens");
+    let link = folder.path().join("link.db");
+    std::os::unix::fs::symlink(&path, &link).expect("a link");
+    let refused = open(&link).expect_err("it is in use");
+    assert!(matches!(refused, OpenError::Locked { .. }), "{refused:?}");
+    drop(store);
+    open(&link).expect("it is free again");
+}
+
+#[tokio::test]
 async fn folders_are_made_and_what_cannot_be_made_is_named() {
     let (folder, _) = folder();
     open(&folder.path().join("a/b/group.db")).expect("the folders are made");

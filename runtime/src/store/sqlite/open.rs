@@ -131,13 +131,14 @@ impl From<OpenError> for StoreError {
     }
 }
 
-/// An absolute path whose folder exists.
-pub(super) fn make_folder(path: &Path) -> Result<PathBuf, OpenError> {
+/// Where a database is, in a folder that exists: an absolute path that follows links, so that a database has one lock by
+/// whatever name it is called. A link that leads nowhere yet is taken for the place itself.
+pub(super) fn settle(path: &Path) -> Result<PathBuf, OpenError> {
     let path = std::path::absolute(path).map_err(|error| unwritable(path, &error))?;
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).map_err(|error| unwritable(folder, &error))?;
     }
-    Ok(path)
+    Ok(path.canonicalize().unwrap_or(path))
 }
 
 pub(super) fn unwritable(path: &Path, error: &io::Error) -> OpenError {

@@ -46,13 +46,13 @@ fn receipt(product: &str, quantity: i64) -> Vec<u8> {
         occurred_at: Timestamp(0),
         correlation_id: product.to_owned(),
         causation_id: None,
-        source: "tests".to_owned(),
+        source: "tests".into(),
     };
     let mut bytes = Vec::new();
     orderflow_schemas::encode(
         &StockReceived {
             meta,
-            product_id: ProductId(product.to_owned()),
+            product_id: ProductId(product.into()),
             quantity,
         },
         &mut bytes,

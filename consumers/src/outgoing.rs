@@ -14,7 +14,7 @@ pub(crate) fn meta(cause: &Cause, index: u32, order_id: OrderId, caused_by: Even
         occurred_at: Timestamp::from_unix_millis(cause.time),
         correlation_id: order_id.text(),
         causation_id: Some(caused_by),
-        source: source.to_owned(),
+        source: source.into(),
     }
 }
 

@@ -21,18 +21,18 @@ pub(crate) fn event_id(n: u64) -> EventId {
 /// Placed by the event of the same number; every line costs 2.50.
 pub(crate) fn order(n: u64, lines: &[(&str, i64)]) -> OrderPlaced {
     let item = |(product, quantity): &(&str, i64)| Item {
-        product_id: ProductId((*product).to_owned()),
+        product_id: ProductId((*product).into()),
         quantity: *quantity,
         unit_price_minor: 250,
     };
     OrderPlaced {
         meta: meta(n, order_id(n).to_string()),
         order_id: order_id(n),
-        customer_id: Some(CustomerId("17850".to_owned())),
+        customer_id: Some(CustomerId("17850".into())),
         currency: "GBP".parse().expect("a currency"),
         items: lines.iter().map(item).collect(),
         total_minor: lines.iter().map(|line| line.1 * 250).sum(),
-        payment_token: "tok_ok".to_owned(),
+        payment_token: "tok_ok".into(),
         placed_at: Timestamp(TIME * 1_000),
     }
 }
@@ -40,7 +40,7 @@ pub(crate) fn order(n: u64, lines: &[(&str, i64)]) -> OrderPlaced {
 pub(crate) fn received(n: u64, product: &str, quantity: i64) -> StockReceived {
     StockReceived {
         meta: meta(n, product.to_owned()),
-        product_id: ProductId(product.to_owned()),
+        product_id: ProductId(product.into()),
         quantity,
     }
 }
@@ -48,7 +48,7 @@ pub(crate) fn received(n: u64, product: &str, quantity: i64) -> StockReceived {
 pub(crate) fn adjusted(n: u64, product: &str, (delta, count): (Option<i64>, Option<i64>)) -> StockAdjusted {
     StockAdjusted {
         meta: meta(n, product.to_owned()),
-        product_id: ProductId(product.to_owned()),
+        product_id: ProductId(product.into()),
         delta,
         count,
         reason: "stock_take".to_owned(),
@@ -61,7 +61,7 @@ fn meta(n: u64, correlation_id: String) -> Meta {
         occurred_at: Timestamp(TIME * 1_000),
         correlation_id,
         causation_id: None,
-        source: "orderflow/test".to_owned(),
+        source: "orderflow/test".into(),
     }
 }
 

@@ -120,7 +120,7 @@ fn stock_is_conserved(cluster: &Cluster) {
     let mut held = BTreeMap::<String, i64>::new();
     let orders = kept::each(&reader, RESERVATION, |_, order| {
         for reservation in order.held {
-            *held.entry(reservation.product_id.0).or_default() += reservation.quantity;
+            *held.entry(reservation.product_id.as_str().to_owned()).or_default() += reservation.quantity;
         }
         Ok::<_, StoreError>(())
     });

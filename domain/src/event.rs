@@ -2,6 +2,7 @@
 //!
 //! Every event begins with a [`Meta`]. The field names and their order are those of the Avro contracts.
 
+use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
 use crate::{Currency, CustomerId, EventId, OrderId, ProductId, Timestamp};
@@ -18,7 +19,7 @@ pub struct Meta {
     /// The event that led to this one; `None` where something begins.
     pub causation_id: Option<EventId>,
     /// What produced it, as `orderflow/cli` or `online-retail`.
-    pub source: String,
+    pub source: CompactString,
 }
 
 /// One line of an order.
@@ -48,7 +49,7 @@ pub struct OrderPlaced {
     /// Sum of quantity times price over all lines.
     pub total_minor: i64,
     /// What the payment gateway is to charge.
-    pub payment_token: String,
+    pub payment_token: CompactString,
     /// When the customer placed it.
     pub placed_at: Timestamp,
 }

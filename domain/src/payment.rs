@@ -1,5 +1,6 @@
 //! Payment of an order: charged once, under a key that never changes.
 
+use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -53,7 +54,7 @@ pub struct Charge {
     /// Its currency.
     pub currency: Currency,
     /// What the customer pays with.
-    pub payment_token: String,
+    pub payment_token: CompactString,
 }
 
 /// What comes to a payment.
@@ -185,18 +186,18 @@ mod tests {
                 occurred_at,
                 correlation_id,
                 causation_id: None,
-                source,
+                source: source.into(),
             },
             order_id,
             customer_id: None,
             currency: "GBP".parse().expect("a currency"),
             items: vec![Item {
-                product_id: ProductId("p".to_owned()),
+                product_id: ProductId("p".into()),
                 quantity: 2,
                 unit_price_minor,
             }],
             total_minor: 2 * unit_price_minor,
-            payment_token: "tok_ok".to_owned(),
+            payment_token: "tok_ok".into(),
             placed_at: Timestamp(0),
         }
     }
@@ -242,7 +243,7 @@ mod tests {
             order_id: OrderId(Uuid::from_u128(7)),
             amount_minor: 10,
             currency: "GBP".parse().expect("a currency"),
-            payment_token: "tok_ok".to_owned(),
+            payment_token: "tok_ok".into(),
         };
         assert_eq!(
             step(None, Input::Placed(&order(5))),

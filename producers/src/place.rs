@@ -93,14 +93,14 @@ pub fn order(options: &PlaceOptions, now: Timestamp, new_id: OrderId) -> Result<
             occurred_at: placed_at,
             correlation_id: order_id.to_string(),
             causation_id: None,
-            source: options.source.clone(),
+            source: options.source.as_str().into(),
         },
         order_id,
-        customer_id: options.customer.clone().map(CustomerId),
+        customer_id: options.customer.as_deref().map(|id| CustomerId(id.into())),
         currency: options.currency,
         total_minor: total_minor(&items).unwrap_or_default(),
         items,
-        payment_token: options.payment_token.clone(),
+        payment_token: options.payment_token.as_str().into(),
         placed_at,
     };
     if errors.is_empty() {

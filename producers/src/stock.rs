@@ -74,7 +74,7 @@ pub fn received(product: &str, quantity: i64, options: &StockOptions) -> Result<
     }
     Ok(StockReceived {
         meta: meta(product, options)?,
-        product_id: ProductId(product.to_owned()),
+        product_id: ProductId(product.into()),
         quantity,
     })
 }
@@ -93,7 +93,7 @@ pub fn counted(product: &str, count: i64, reason: &str, options: &StockOptions) 
     }
     Ok(StockAdjusted {
         meta: meta(product, options)?,
-        product_id: ProductId(product.to_owned()),
+        product_id: ProductId(product.into()),
         delta: None,
         count: Some(count),
         reason: reason.to_owned(),
@@ -156,7 +156,7 @@ fn meta(product: &str, options: &StockOptions) -> Result<Meta, FieldError> {
         occurred_at,
         correlation_id: product.to_owned(),
         causation_id: None,
-        source: options.source.clone(),
+        source: options.source.as_str().into(),
     })
 }
 

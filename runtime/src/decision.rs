@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use compact_str::CompactString;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
@@ -42,7 +43,7 @@ impl Decision {
     }
 
     /// The row becomes `value`; the next decision of the batch sees it so.
-    pub fn put<T>(&mut self, entity: Entity<T>, key: impl Into<String>, value: T) -> &mut Self
+    pub fn put<T>(&mut self, entity: Entity<T>, key: impl Into<CompactString>, value: T) -> &mut Self
     where
         T: Serialize + DeserializeOwned + Send + 'static,
     {

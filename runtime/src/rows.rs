@@ -5,6 +5,7 @@ use std::cell::{OnceCell, RefCell};
 use std::fmt;
 use std::sync::Arc;
 
+use compact_str::CompactString;
 use foldhash::fast::RandomState;
 use indexmap::{IndexMap, IndexSet};
 use serde::Serialize;
@@ -52,13 +53,13 @@ type Encode = fn(&dyn Any) -> Option<Vec<u8>>;
 /// What one decision makes of one row.
 pub(crate) struct Change {
     entity: Rank,
-    key: String,
+    key: CompactString,
     value: Box<dyn Any + Send>,
     encode: Encode,
 }
 
 impl Change {
-    pub(crate) fn put<T: Serialize + Send + 'static>(entity: Entity<T>, key: String, value: T) -> Self {
+    pub(crate) fn put<T: Serialize + Send + 'static>(entity: Entity<T>, key: CompactString, value: T) -> Self {
         Self {
             entity: entity.rank(),
             key,
@@ -141,7 +142,7 @@ impl Rows {
     /// Puts a row as if it were stored: for tests of a handler.
     #[must_use]
     pub fn with<T: Serialize + Send + 'static>(mut self, entity: Entity<T>, key: &str, value: T) -> Self {
-        self.apply(vec![Change::put(entity, key.to_owned(), value)]);
+        self.apply(vec![Change::put(entity, key.into(), value)]);
         self
     }
 
@@ -205,7 +206,7 @@ impl Rows {
                 value,
                 encode,
             };
-            slots.insert(change.key.into(), slot);
+            slots.insert(change.key.as_str().into(), slot);
         }
     }
 

@@ -16,7 +16,7 @@ fn order_of(items: u16) -> OrderPlaced {
     let event_id = EventId(Uuid::from_u128(0x018f_2a3e_0001_7000_8000_0000_0000_0001));
     let (occurred_at, correlation_id) = (Timestamp(1_291_191_960_123_000), order_id.to_string());
     let item = |n| Item {
-        product_id: ProductId(format!("8512{n}A")),
+        product_id: ProductId(format!("8512{n}A").into()),
         quantity: 6,
         unit_price_minor: 255,
     };
@@ -26,14 +26,14 @@ fn order_of(items: u16) -> OrderPlaced {
             occurred_at,
             correlation_id,
             causation_id: None,
-            source: "orderflow/cli".to_owned(),
+            source: "orderflow/cli".into(),
         },
         order_id,
-        customer_id: Some(CustomerId("17850".to_owned())),
+        customer_id: Some(CustomerId("17850".into())),
         currency: "GBP".parse().expect("a currency"),
         items: (0..items).map(item).collect(),
         total_minor: 6 * 255 * i64::from(items),
-        payment_token: "tok_ok".to_owned(),
+        payment_token: "tok_ok".into(),
         placed_at: occurred_at,
     }
 }

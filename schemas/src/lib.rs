@@ -5,8 +5,8 @@
 //! ```
 //! # use orderflow_domain::{Event, EventId, Meta, ProductId, StockReceived, Timestamp};
 //! # let meta = Meta { event_id: "018f2a3e-0000-7000-8000-000000000001".parse().expect("a UUID"), occurred_at: Timestamp(0),
-//! #     correlation_id: "85123A".to_owned(), causation_id: None, source: "doc".to_owned() };
-//! let event = StockReceived { meta, product_id: ProductId("85123A".to_owned()), quantity: 6 };
+//! #     correlation_id: "85123A".to_owned(), causation_id: None, source: "doc".into() };
+//! let event = StockReceived { meta, product_id: ProductId("85123A".into()), quantity: 6 };
 //! let mut bytes = Vec::new();
 //! orderflow_schemas::encode(&event, &mut bytes);
 //! assert_eq!(orderflow_schemas::decode(&bytes), Ok(Event::StockReceived(event)));

@@ -17,7 +17,7 @@ pub(crate) fn order_id() -> OrderId {
 }
 
 pub(crate) fn product(id: &str) -> ProductId {
-    ProductId(id.to_owned())
+    ProductId(id.into())
 }
 
 fn meta(n: u16, source: &str, causation_id: Option<EventId>) -> Meta {
@@ -27,7 +27,7 @@ fn meta(n: u16, source: &str, causation_id: Option<EventId>) -> Meta {
         occurred_at: Timestamp(1_291_191_960_000_000),
         correlation_id,
         causation_id,
-        source,
+        source: source.into(),
     }
 }
 
@@ -40,11 +40,11 @@ pub(crate) fn order_placed() -> OrderPlaced {
     OrderPlaced {
         meta: meta(1, "orderflow/cli", None),
         order_id: order_id(),
-        customer_id: Some(CustomerId("17850".to_owned())),
+        customer_id: Some(CustomerId("17850".into())),
         currency: "GBP".parse().expect("a currency"),
         items: vec![item("85123A", 6, 255), item("71053", 6, 339), item("84406B", 8, 275)],
         total_minor: 5_764,
-        payment_token: "tok_ok".to_owned(),
+        payment_token: "tok_ok".into(),
         placed_at: Timestamp(1_291_191_960_000_000),
     }
 }

@@ -127,7 +127,7 @@ impl Waves {
         let meta = self.meta(product);
         put(&StockReceived {
             meta,
-            product_id: ProductId(product.to_owned()),
+            product_id: ProductId(product.into()),
             quantity,
         })
     }
@@ -136,7 +136,7 @@ impl Waves {
         let meta = self.meta(product);
         put(&StockAdjusted {
             meta,
-            product_id: ProductId(product.to_owned()),
+            product_id: ProductId(product.into()),
             delta: Some(delta),
             count: None,
             reason: "stock_take".to_owned(),
@@ -164,7 +164,7 @@ impl Waves {
             currency: "EUR".parse().expect("a currency"),
             items: [product, plenty(n + 1)].map(|product| item(&product, quantity)).into(),
             total_minor: 2 * quantity * PRICE,
-            payment_token: token.to_owned(),
+            payment_token: token.into(),
             placed_at: Timestamp(TIME),
         })
     }
@@ -195,7 +195,7 @@ impl Waves {
             occurred_at: Timestamp(TIME),
             correlation_id: correlation_id.to_owned(),
             causation_id: None,
-            source: "tests".to_owned(),
+            source: "tests".into(),
         }
     }
 }
@@ -205,7 +205,7 @@ const PRICE: i64 = 250;
 
 fn item(product: &str, quantity: i64) -> Item {
     Item {
-        product_id: ProductId(product.to_owned()),
+        product_id: ProductId(product.into()),
         quantity,
         unit_price_minor: PRICE,
     }

@@ -18,12 +18,12 @@ pub(crate) fn order(product: &str, quantity: i64) -> Made {
         customer_id: None,
         currency: "EUR".parse::<Currency>().expect("a currency"),
         items: vec![Item {
-            product_id: ProductId(product.to_owned()),
+            product_id: ProductId(product.into()),
             quantity,
             unit_price_minor: 250,
         }],
         total_minor: quantity * 250,
-        payment_token: "tok_ok".to_owned(),
+        payment_token: "tok_ok".into(),
         placed_at: Timestamp(1_291_191_960_000_000),
     };
     made(order_id, &order)
@@ -33,7 +33,7 @@ pub(crate) fn order(product: &str, quantity: i64) -> Made {
 pub(crate) fn receipt(product: &str, quantity: i64) -> Made {
     let received = StockReceived {
         meta: meta(product),
-        product_id: ProductId(product.to_owned()),
+        product_id: ProductId(product.into()),
         quantity,
     };
     made(product.to_owned(), &received)
@@ -62,6 +62,6 @@ fn meta(correlation_id: &str) -> Meta {
         occurred_at: Timestamp(1_291_191_960_000_000),
         correlation_id: correlation_id.to_owned(),
         causation_id: None,
-        source: "tests".to_owned(),
+        source: "tests".into(),
     }
 }

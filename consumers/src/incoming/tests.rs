@@ -112,7 +112,7 @@ fn an_order_that_breaks_rules_is_refused_with_its_fields_and_its_id() {
     let broken = OrderPlaced {
         items: Vec::new(),
         total_minor: -1,
-        payment_token: "tok\n".to_owned(),
+        payment_token: "tok\n".into(),
         ..order(7, &[])
     };
     let refusal = check_order(&broken).expect_err("refused");

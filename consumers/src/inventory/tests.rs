@@ -37,7 +37,7 @@ fn rows(stocks: &[(&str, Stock)]) -> Rows {
 
 fn held(product: &str, quantity: i64) -> Reservation {
     Reservation {
-        product_id: ProductId(product.to_owned()),
+        product_id: ProductId(product.into()),
         quantity,
     }
 }
@@ -48,7 +48,7 @@ fn expected_meta(n: u64) -> Meta {
         occurred_at: Timestamp((TIME + 1) * 1_000),
         correlation_id: order_id(n).to_string(),
         causation_id: Some(event_id(n)),
-        source: "orderflow/inventory".to_owned(),
+        source: "orderflow/inventory".into(),
     }
 }
 
@@ -129,7 +129,7 @@ fn an_order_that_cannot_be_held_changes_no_stock_and_names_each_line() {
     let record = decision.row(RESERVATION, &order_id(7).to_string()).expect("remembered");
     assert_eq!(record.held, []);
     let line = |product: &str, requested, available, reason: &str| UnavailableLine {
-        product_id: ProductId(product.to_owned()),
+        product_id: ProductId(product.into()),
         requested,
         available,
         reason: reason.to_owned(),
@@ -163,7 +163,7 @@ fn an_order_that_comes_again_is_a_duplicate_and_another_under_its_id_is_refused(
     assert!(decision.is_repeat() && decision.facts().is_empty());
     assert_eq!(decision.row(STOCK, "a"), None);
     let other = OrderPlaced {
-        payment_token: "tok_other".to_owned(),
+        payment_token: "tok_other".into(),
         ..placed
     };
     let refusal = decide(&Event::placed(other), 9, &rows).expect_err("refused");

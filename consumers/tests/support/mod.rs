@@ -175,7 +175,7 @@ pub(crate) fn order_id(n: u64) -> OrderId {
 pub(crate) fn order(n: u64, token: &str) -> OrderPlaced {
     let product = |at: u64| PRODUCTS[usize::try_from(at % 5).expect("small")];
     let item = |at, quantity| Item {
-        product_id: ProductId(product(at).to_owned()),
+        product_id: ProductId(product(at).into()),
         quantity,
         unit_price_minor: 255,
     };
@@ -183,11 +183,11 @@ pub(crate) fn order(n: u64, token: &str) -> OrderPlaced {
     OrderPlaced {
         meta: meta(b"placed", n, order_id(n).to_string()),
         order_id: order_id(n),
-        customer_id: Some(CustomerId("17850".to_owned())),
+        customer_id: Some(CustomerId("17850".into())),
         currency: "GBP".parse().expect("a currency"),
         items,
         total_minor: 7 * 255,
-        payment_token: token.to_owned(),
+        payment_token: token.into(),
         placed_at: Timestamp(TIME * 1_000),
     }
 }
@@ -195,7 +195,7 @@ pub(crate) fn order(n: u64, token: &str) -> OrderPlaced {
 pub(crate) fn received(n: usize, product: &str, quantity: i64) -> Event {
     Event::StockReceived(StockReceived {
         meta: meta(b"received", n as u64, product.to_owned()),
-        product_id: ProductId(product.to_owned()),
+        product_id: ProductId(product.into()),
         quantity,
     })
 }
@@ -206,7 +206,7 @@ fn meta(what: &[u8], n: u64, correlation_id: String) -> Meta {
         occurred_at: Timestamp(TIME * 1_000),
         correlation_id,
         causation_id: None,
-        source: "orderflow/test".to_owned(),
+        source: "orderflow/test".into(),
     }
 }
 

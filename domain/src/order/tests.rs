@@ -5,7 +5,7 @@ use crate::{CustomerId, EventId, Meta, OrderId, ProductId, Timestamp};
 
 fn item(product: &str, quantity: i64, unit_price_minor: i64) -> Item {
     Item {
-        product_id: ProductId(product.to_owned()),
+        product_id: ProductId(product.into()),
         quantity,
         unit_price_minor,
     }
@@ -19,14 +19,14 @@ fn order() -> OrderPlaced {
             occurred_at: Timestamp(1_291_191_960_000_000),
             correlation_id: order_id.to_string(),
             causation_id: None,
-            source: "test".to_owned(),
+            source: "test".into(),
         },
         order_id,
-        customer_id: Some(CustomerId("17850".to_owned())),
+        customer_id: Some(CustomerId("17850".into())),
         currency: "GBP".parse().expect("a currency"),
         items: vec![item("85123A", 6, 255), item("71053", 6, 339)],
         total_minor: 3_564,
-        payment_token: "tok_ok".to_owned(),
+        payment_token: "tok_ok".into(),
         placed_at: Timestamp(1_291_191_960_000_000),
     }
 }
@@ -59,7 +59,7 @@ fn an_order_at_the_bounds_is_taken() {
         OrderPlaced {
             items,
             total_minor: 0,
-            payment_token,
+            payment_token: payment_token.into(),
             ..order()
         }
         .validate(),
@@ -84,12 +84,12 @@ fn every_broken_rule_names_its_field() {
         ),
         (|o| o.items[1].product_id.0.clear(), "items[1].product_id", "empty"),
         (
-            |o| o.items[1].product_id.0 = "p".repeat(MAX_ID_BYTES + 1),
+            |o| o.items[1].product_id.0 = "p".repeat(MAX_ID_BYTES + 1).into(),
             "items[1].product_id",
             "too_long",
         ),
         (
-            |o| o.items[1].product_id.0 = "a\0b".to_owned(),
+            |o| o.items[1].product_id.0 = "a\0b".into(),
             "items[1].product_id",
             "control_character",
         ),
@@ -102,18 +102,18 @@ fn every_broken_rule_names_its_field() {
         ),
         (|o| o.currency = unknown_currency(), "currency", "unknown_currency"),
         (
-            |o| o.customer_id = Some(CustomerId(String::new())),
+            |o| o.customer_id = Some(CustomerId(String::new().into())),
             "customer_id",
             "empty",
         ),
         (
-            |o| o.customer_id = Some(CustomerId("line\nbreak".to_owned())),
+            |o| o.customer_id = Some(CustomerId("line\nbreak".into())),
             "customer_id",
             "control_character",
         ),
         (|o| o.payment_token.clear(), "payment_token", "empty"),
         (
-            |o| o.payment_token = "t".repeat(MAX_PAYMENT_TOKEN_BYTES + 1),
+            |o| o.payment_token = "t".repeat(MAX_PAYMENT_TOKEN_BYTES + 1).into(),
             "payment_token",
             "too_long",
         ),
@@ -162,7 +162,7 @@ fn all_errors_are_told_at_once() {
 fn meta_does_not_make_another_order() {
     let mut again = order();
     again.meta.event_id = EventId(Uuid::from_u128(2));
-    again.meta.source = "elsewhere".to_owned();
+    again.meta.source = "elsewhere".into();
     assert!(same_payload(&order(), &again));
     assert_eq!(
         recognise(Some(payload_digest(&order())), payload_digest(&again)),
@@ -179,10 +179,10 @@ fn any_other_field_makes_another_order() {
         |o| o.currency = "EUR".parse().expect("a currency"),
         |o| o.items[0].quantity = 7,
         |o| o.items[0].unit_price_minor = 7,
-        |o| o.items[0].product_id.0 = "85123B".to_owned(),
+        |o| o.items[0].product_id.0 = "85123B".into(),
         |o| o.items.swap(0, 1),
         |o| o.total_minor = 7,
-        |o| o.payment_token = "tok_decline_lost_card".to_owned(),
+        |o| o.payment_token = "tok_decline_lost_card".into(),
         |o| o.placed_at = Timestamp(7),
     ];
     for (index, change) in changes.iter().enumerate() {

@@ -45,7 +45,7 @@ fn received(index: u64, product_id: ProductId) -> StockReceived {
             occurred_at: now(),
             correlation_id: product_id.as_str().to_owned(),
             causation_id: None,
-            source: SOURCE.to_owned(),
+            source: SOURCE.into(),
         },
         product_id,
         quantity: PLENTY,

@@ -61,7 +61,7 @@ fn received(product_id: ProductId, quantity: i64) -> StockReceived {
         occurred_at,
         correlation_id: product_id.as_str().to_owned(),
         causation_id: None,
-        source: "orderflow/demo".to_owned(),
+        source: "orderflow/demo".into(),
     };
     StockReceived {
         meta,
@@ -98,9 +98,9 @@ pub(super) fn orders(
 
 fn with_token(mut order: OrderPlaced, placed: u64) -> OrderPlaced {
     if placed % DECLINED == 1 {
-        "tok_decline_insufficient_funds".clone_into(&mut order.payment_token);
+        order.payment_token = "tok_decline_insufficient_funds".into();
     } else if placed % FLAKY == 2 {
-        "tok_flaky_2".clone_into(&mut order.payment_token);
+        order.payment_token = "tok_flaky_2".into();
     }
     order
 }
@@ -120,7 +120,7 @@ fn nonsense(connection: &Connection, topic: &str) -> Result<(), DemoError> {
         .create()
         .map_err(client)?;
     let mut order = Vec::new();
-    encode(&received(ProductId("stray".to_owned()), 1), &mut order);
+    encode(&received(ProductId("stray".into()), 1), &mut order);
     let cut = order[..order.len() / 2].to_vec();
     let values: [(&str, Vec<u8>); NONSENSE] = [
         ("empty", Vec::new()),

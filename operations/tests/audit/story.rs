@@ -112,12 +112,12 @@ fn order(n: u128, product: &str, quantity: i64, unit_price_minor: i64, token: &s
         customer_id: None,
         currency: "GBP".parse::<Currency>().expect("a currency"),
         items: vec![Item {
-            product_id: ProductId(product.to_owned()),
+            product_id: ProductId(product.into()),
             quantity,
             unit_price_minor,
         }],
         total_minor: quantity * unit_price_minor,
-        payment_token: token.to_owned(),
+        payment_token: token.into(),
         placed_at: Timestamp(0),
     }
 }
@@ -125,7 +125,7 @@ fn order(n: u128, product: &str, quantity: i64, unit_price_minor: i64, token: &s
 fn received(n: u128, product: &str, quantity: i64) -> StockReceived {
     StockReceived {
         meta: meta(n, product.to_owned()),
-        product_id: ProductId(product.to_owned()),
+        product_id: ProductId(product.into()),
         quantity,
     }
 }
@@ -133,7 +133,7 @@ fn received(n: u128, product: &str, quantity: i64) -> StockReceived {
 fn adjusted(n: u128, product: &str, delta: Option<i64>, count: Option<i64>) -> StockAdjusted {
     StockAdjusted {
         meta: meta(n, product.to_owned()),
-        product_id: ProductId(product.to_owned()),
+        product_id: ProductId(product.into()),
         delta,
         count,
         reason: "stock_take".to_owned(),
@@ -154,7 +154,7 @@ fn meta(n: u128, correlation_id: String) -> Meta {
         occurred_at: Timestamp(0),
         correlation_id,
         causation_id: None,
-        source: "test".to_owned(),
+        source: "test".into(),
     }
 }
 

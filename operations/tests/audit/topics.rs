@@ -222,7 +222,7 @@ fn an_order_changed_after_it_was_applied() {
     let world = World::damaged(|records| {
         let at = fact(records, "orders", PLAIN + 12);
         let mut order = story::plain(PLAIN + 12);
-        order.payment_token = "tok_okay".to_owned();
+        order.payment_token = "tok_okay".into();
         records[at].value = story::of(&order).value;
     });
     let violations = violated(&world, &[Invariant::Inbox, Invariant::OrderOutcomes]);

@@ -1,5 +1,7 @@
 //! The made-up shop: its products, their prices, and which is asked for how often.
 
+use orderflow_domain::ProductId;
+
 use super::Skew;
 
 /// What a shop of gifts asks for one, in pence.
@@ -8,8 +10,8 @@ const PRICES: [i64; 16] = [
 ];
 
 /// The name of a product.
-pub(super) fn product_id(index: u32) -> String {
-    format!("P{index:05}")
+pub(super) fn product_id(index: u32) -> ProductId {
+    ProductId(format!("P{index:05}").into())
 }
 
 /// A product's price, the same in every order. A multiplier that shares no factor with the number of prices mixes dear

@@ -30,8 +30,8 @@ pub struct Generator {
     source: String,
     random: SmallRng,
     demand: Demand,
-    products: Vec<(String, i64)>,
-    customers: Vec<String>,
+    products: Vec<(ProductId, i64)>,
+    customers: Vec<CustomerId>,
     /// What the order that is being filled holds.
     basket: Vec<usize>,
     /// Whether one more item is added, as a share of 2^32.
@@ -48,7 +48,7 @@ impl Generator {
         const FIRST_CUSTOMER: u32 = 10_000;
         shape.check()?;
         let products = (0..shape.products).map(|index| (catalogue::product_id(index), catalogue::price(index)));
-        let customers = (0..shape.customers).map(|index| (FIRST_CUSTOMER + index).to_string());
+        let customers = (0..shape.customers).map(|index| CustomerId((FIRST_CUSTOMER + index).to_string().into()));
         Ok(Self {
             source: source.to_owned(),
             random: SmallRng::seed_from_u64(seed),
@@ -70,14 +70,14 @@ impl Generator {
                 occurred_at: Timestamp(0),
                 correlation_id: String::new(),
                 causation_id: None,
-                source: self.source.clone(),
+                source: self.source.as_str().into(),
             },
             order_id: OrderId(Uuid::nil()),
             customer_id: None,
             currency: self.shape.currency,
             items: Vec::new(),
             total_minor: 0,
-            payment_token: String::new(),
+            payment_token: "".into(),
             placed_at: Timestamp(0),
         }
     }
@@ -116,29 +116,22 @@ impl Generator {
             return;
         }
         let index = self.below(self.shape.customers) as usize;
-        let id = &mut customer.get_or_insert_with(|| CustomerId(String::new())).0;
-        id.clone_from(&self.customers[index]);
+        *customer = Some(self.customers[index].clone());
     }
 
     fn fill_items(&mut self, items: &mut Vec<Item>) {
         let count = self.count();
         self.basket.clear();
-        items.truncate(count);
-        for at in 0..count {
+        items.clear();
+        for _ in 0..count {
             let product = self.another_product();
             let quantity = QUANTITIES[self.below(16) as usize];
-            if at == items.len() {
-                items.push(Item {
-                    product_id: ProductId(String::new()),
-                    quantity: 0,
-                    unit_price_minor: 0,
-                });
-            }
             let (id, price) = &self.products[product];
-            let item = &mut items[at];
-            item.product_id.0.clone_from(id);
-            item.quantity = quantity;
-            item.unit_price_minor = *price;
+            items.push(Item {
+                product_id: id.clone(),
+                quantity,
+                unit_price_minor: *price,
+            });
         }
     }
 

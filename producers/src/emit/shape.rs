@@ -100,7 +100,7 @@ impl Shape {
 
     /// Every product that orders of this shape can name, with `quantity` of each: what to put in stock for them.
     pub fn stock(&self, quantity: i64) -> impl Iterator<Item = (ProductId, i64)> + use<> {
-        (0..self.products).map(move |index| (ProductId(catalogue::product_id(index)), quantity))
+        (0..self.products).map(move |index| (catalogue::product_id(index), quantity))
     }
 }
 

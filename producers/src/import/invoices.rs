@@ -155,17 +155,16 @@ impl<'a> Invoices<'a> {
                 occurred_at: invoice.placed_at,
                 correlation_id: order_id.to_string(),
                 causation_id: None,
-                source: source.clone(),
+                source: source.as_str().into(),
             },
             order_id,
             customer_id: Some(&invoice.customer)
                 .filter(|id| !id.is_empty())
-                .cloned()
-                .map(CustomerId),
+                .map(|id| CustomerId(id.as_str().into())),
             currency: self.currency,
             total_minor: total_minor(&invoice.items).unwrap_or_default(),
             items: invoice.items.clone(),
-            payment_token: self.options.payment_token.clone(),
+            payment_token: self.options.payment_token.as_str().into(),
             placed_at: invoice.placed_at,
         };
         match order.validate() {
@@ -212,7 +211,7 @@ impl Invoice {
             }
         } else if next < MAX_ITEMS {
             self.items.push(Item {
-                product_id: ProductId(sale.product.to_owned()),
+                product_id: ProductId(sale.product.into()),
                 quantity: sale.quantity,
                 unit_price_minor: sale.price_minor,
             });

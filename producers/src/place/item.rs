@@ -46,7 +46,7 @@ impl ItemText {
     /// A price that is none in this currency.
     pub fn priced(&self, currency: Currency) -> Result<Item, AmountError> {
         Ok(Item {
-            product_id: ProductId(self.product_id.clone()),
+            product_id: ProductId(self.product_id.as_str().into()),
             quantity: self.quantity,
             unit_price_minor: parse_decimal(&self.unit_price, currency)?,
         })

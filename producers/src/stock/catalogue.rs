@@ -239,7 +239,7 @@ mod tests {
     #[test]
     fn what_is_written_is_read() {
         let products: BTreeMap<ProductId, i64> = [("85123A", 6), ("a,\"b\"", 7)]
-            .map(|(product, quantity)| (ProductId(product.to_owned()), quantity))
+            .map(|(product, quantity)| (ProductId(product.into()), quantity))
             .into();
         let events = parsed(&write(&products), &CatalogueOptions::default()).expect("sound");
         let found = events

@@ -40,9 +40,9 @@ fn received() -> StockReceived {
             occurred_at: Timestamp(1_291_191_960_000_000),
             correlation_id: "85123A".to_owned(),
             causation_id: None,
-            source: "tests".to_owned(),
+            source: "tests".into(),
         },
-        product_id: ProductId("85123A".to_owned()),
+        product_id: ProductId("85123A".into()),
         quantity: 6,
     }
 }

@@ -69,7 +69,7 @@ fn expected_meta(cause: &Cause) -> Meta {
         occurred_at: Timestamp((TIME + 1) * 1_000),
         correlation_id: key(),
         causation_id: Some(event_id(7)),
-        source: "orderflow/payment".to_owned(),
+        source: "orderflow/payment".into(),
     }
 }
 

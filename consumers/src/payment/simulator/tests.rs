@@ -42,7 +42,7 @@ fn charge(n: u64, token: &str) -> Charge {
         order_id,
         amount_minor: 750,
         currency: "GBP".parse().expect("a currency"),
-        payment_token: token.to_owned(),
+        payment_token: token.into(),
     }
 }
 

@@ -66,7 +66,12 @@ fn meaning(event: Option<Event>) -> Meaning {
             let currency = order.currency.as_str().to_owned();
             (1, subject, Some(order.total_minor), Some(currency))
         }
-        Some(Event::StockReceived(received)) => (2, Value::Text(received.product_id.0), Some(received.quantity), None),
+        Some(Event::StockReceived(received)) => (
+            2,
+            Value::Text(received.product_id.0.into()),
+            Some(received.quantity),
+            None,
+        ),
         Some(Event::StockAdjusted(adjusted)) => corrected(adjusted),
         _ => (0, Value::Null, None, None),
     };
@@ -80,7 +85,7 @@ fn meaning(event: Option<Event>) -> Meaning {
 }
 
 fn corrected(event: StockAdjusted) -> (i64, Value, Option<i64>, Option<String>) {
-    let product = Value::Text(event.product_id.0);
+    let product = Value::Text(event.product_id.0.into());
     match (event.delta, event.count) {
         (Some(delta), None) => (3, product, Some(delta), None),
         (None, Some(count)) => (4, product, Some(count), None),

@@ -102,7 +102,7 @@ impl Held {
             match self.0.get_mut(line.product_id.as_str()) {
                 Some(sum) => *sum = sum.saturating_add(line.quantity),
                 None => {
-                    self.0.insert(line.product_id.0.clone(), line.quantity);
+                    self.0.insert(line.product_id.as_str().to_owned(), line.quantity);
                 }
             }
         }

@@ -162,7 +162,7 @@ fn reserved(order: OrderPlaced, millis: i64) -> InventoryReserved {
             occurred_at: Timestamp::from_unix_millis(millis),
             correlation_id: order.order_id.to_string(),
             causation_id: Some(caused_by),
-            source: load::SOURCE.to_owned(),
+            source: load::SOURCE.into(),
         },
         order_id: order.order_id,
         reservations: reservations.collect(),

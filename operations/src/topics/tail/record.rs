@@ -158,13 +158,13 @@ mod tests {
             occurred_at: Timestamp(0),
             correlation_id: "85123A".to_owned(),
             causation_id: None,
-            source: "test".to_owned(),
+            source: "test".into(),
         };
         let mut bytes = Vec::new();
         orderflow_schemas::encode(
             &StockReceived {
                 meta,
-                product_id: ProductId("85123A".to_owned()),
+                product_id: ProductId("85123A".into()),
                 quantity: 6,
             },
             &mut bytes,

@@ -23,21 +23,21 @@ fn a_meta() -> impl Strategy<Value = Meta> {
             occurred_at: Timestamp(occurred_at),
             correlation_id,
             causation_id: causation_id.map(EventId),
-            source,
+            source: source.into(),
         },
     )
 }
 
 fn an_item() -> impl Strategy<Value = Item> {
     (".{0,20}", any::<i64>(), any::<i64>()).prop_map(|(product, quantity, unit_price_minor)| Item {
-        product_id: ProductId(product),
+        product_id: ProductId(product.into()),
         quantity,
         unit_price_minor,
     })
 }
 
 fn an_order() -> impl Strategy<Value = Event> {
-    let customer = prop::option::of(".{0,20}".prop_map(CustomerId));
+    let customer = prop::option::of(".{0,20}".prop_map(|id| CustomerId(id.into())));
     let items = prop::collection::vec(an_item(), 0..12);
     let currency = prop_oneof![Just("GBP"), Just("JPY"), Just("KWD")];
     (
@@ -59,7 +59,7 @@ fn an_order() -> impl Strategy<Value = Event> {
                     currency: currency.parse().expect("a currency"),
                     items,
                     total_minor,
-                    payment_token,
+                    payment_token: payment_token.into(),
                     placed_at: Timestamp(placed_at),
                 })
             },
@@ -71,7 +71,7 @@ fn an_adjustment() -> impl Strategy<Value = Event> {
     (a_meta(), ".{0,20}", number.clone(), number, ".{0,20}").prop_map(|(meta, product, delta, count, reason)| {
         Event::StockAdjusted(StockAdjusted {
             meta,
-            product_id: ProductId(product),
+            product_id: ProductId(product.into()),
             delta,
             count,
             reason,

@@ -71,7 +71,7 @@ impl SqliteStore {
     /// # Errors
     /// [`OpenError`], each with what to do about it.
     pub fn open(path: &Path, options: &SqliteOptions) -> Result<Self, OpenError> {
-        let path = open::settle(path)?;
+        let path = open::locate(path)?;
         let lock = ProcessLock::take(&path)?;
         let room = group::room(SEATS);
         let writer = Writer::open(path.clone(), *options, lock)?;

@@ -1,6 +1,6 @@
 //! From a path to a connection with every setting asserted and the schema of this program.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -131,14 +131,18 @@ impl From<OpenError> for StoreError {
     }
 }
 
-/// Where a database is, in a folder that exists: an absolute path that follows links, so that a database has one lock by
-/// whatever name it is called. A link that leads nowhere yet is taken for the place itself.
-pub(super) fn settle(path: &Path) -> Result<PathBuf, OpenError> {
+/// Where a database is, with symbolic links followed, so that it has one lock by whichever of these names it is called. The
+/// folder is made, and the file: SQLite would make it too, and where a link leads can only be told when something is there.
+pub(super) fn locate(path: &Path) -> Result<PathBuf, OpenError> {
     let path = std::path::absolute(path).map_err(|error| unwritable(path, &error))?;
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).map_err(|error| unwritable(folder, &error))?;
     }
-    Ok(path.canonicalize().unwrap_or(path))
+    if !path.exists() {
+        let made = OpenOptions::new().append(true).create(true).open(&path);
+        made.map_err(|error| unwritable(&path, &error))?;
+    }
+    path.canonicalize().map_err(|error| unwritable(&path, &error))
 }
 
 pub(super) fn unwritable(path: &Path, error: &io::Error) -> OpenError {

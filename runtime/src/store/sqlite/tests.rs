@@ -12,7 +12,7 @@ use super::sync::Syncer;
 use super::{SqliteOptions, SqliteReader, SqliteStore, SqliteUnit};
 use crate::record::Headers;
 use crate::rows::{Entity, RowKey, StoredRow};
-use crate::store::{OutboxRow, Outcome, Store, StoreError, Turn, Unit, Writes};
+use crate::store::{OutboxRow, Outcome, Retention, Store, StoreError, Turn, Unit, Writes};
 
 fn open(folder: &TempDir) -> SqliteStore {
     SqliteStore::open(&path(folder), &SqliteOptions::default()).expect("opens")
@@ -84,6 +84,45 @@ async fn group(store: &SqliteStore) -> ([Turn; 2], Waiting, SqliteUnit) {
     let mut waiting: Waiting = Box::pin(first.commit());
     assert!(touch(&mut waiting).await.is_none(), "not durable before the group ends");
     (at, waiting, second)
+}
+
+/// What lanes wrote at one time stands on the same pages.
+#[tokio::test]
+async fn retention_takes_the_oldest_of_every_lane_before_more_of_any() {
+    let folder = TempDir::new().expect("a folder");
+    let store = open(&folder);
+    for (lane, many) in [(1, 6), (2, 2), (3, 6)] {
+        let mut at = claim(&store, lane).await;
+        for _ in 0..many {
+            unit(&store, at, 10)
+                .await
+                .expect("written")
+                .commit()
+                .await
+                .expect("durable");
+            at.turn += 1;
+        }
+        store
+            .begin(at, many)
+            .await
+            .expect("begun")
+            .commit()
+            .await
+            .expect("durable");
+    }
+    let retention = Retention {
+        inbox_horizon: 0,
+        outbox_before: i64::MAX,
+        limit: 9,
+    };
+    assert_eq!(store.retain(retention).await, Ok(9));
+    let left = [facts(&store, 1).await, facts(&store, 2).await, facts(&store, 3).await];
+    assert_eq!(
+        left,
+        [2, 0, 3],
+        "three of each, and what the second did not have of the first"
+    );
+    assert_eq!(store.retain(retention).await, Ok(5), "the rest");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

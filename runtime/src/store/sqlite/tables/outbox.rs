@@ -90,13 +90,20 @@ fn reason(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Reason>> {
 }
 
 /// Deletes facts that are published and were written before a time, at most `most` of them, each lane's oldest first.
+///
+/// Every lane gets its share before any gets more: what lanes wrote at one time stands on the same pages, and each of those
+/// is then changed once instead of once for each lane.
 pub(in crate::store::sqlite) fn forget(connection: &Connection, before: i64, most: usize) -> rusqlite::Result<u64> {
     const SQL: &str = "DELETE FROM outbox WHERE lane = ?1 AND written_at < ?3 AND sequence IN \
         (SELECT sequence FROM outbox WHERE lane = ?1 AND sequence <= ?2 ORDER BY sequence LIMIT ?4)";
     let mut left = most;
     let mut statement = connection.prepare_cached(SQL)?;
-    for lane in super::lanes::all(connection)? {
-        left -= statement.execute(params![lane.at.owner.lane, lane.published, before, limit(left)])?;
+    let lanes = super::lanes::all(connection)?;
+    for share in [most.div_ceil(lanes.len().max(1)), most] {
+        for lane in &lanes {
+            let rows = limit(left.min(share));
+            left -= statement.execute(params![lane.at.owner.lane, lane.published, before, rows])?;
+        }
     }
     Ok((most - left) as u64)
 }

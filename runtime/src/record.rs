@@ -77,7 +77,7 @@ pub struct Record<'a> {
 /// Stands alone in place of headers that could not be read.
 pub(crate) const UNREADABLE_HEADERS: &str = "orderflow-unreadable-headers";
 
-/// Headers in a compact, self-delimiting form: what the outbox stores and a record carries.
+/// Headers in a self-delimiting form, as a record carries them; a store packs them further.
 ///
 /// Each header is name length (u16), name, value length (u32, all ones for null), value; big-endian.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -121,13 +121,13 @@ impl Headers {
         HeaderSlice(&self.0)
     }
 
-    /// The encoded form, for a store.
+    /// The encoded form.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// From the encoded form a store kept.
+    /// From the encoded form.
     #[must_use]
     pub fn from_bytes(bytes: Vec<u8>) -> Self {
         Self(bytes)

@@ -389,6 +389,33 @@ async fn units_wait_for_one_another_where_connections_are_few() {
         .expect("committed");
 }
 
+/// So a newer program keeps those that still run from taking its rows for theirs.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL; run by ./tests/run"]
+async fn a_program_stops_when_a_newer_one_has_renamed_a_column() {
+    let schema = Schema::fresh();
+    let store = open(&schema.url()).await;
+    let mut at = claim(&store, 0).await;
+    try_once(&store, at, 0).await.expect("all is as it was");
+    at.turn += 1;
+    let step = "ALTER TABLE SCHEMA.outbox RENAME packed_headers TO newer; \
+        INSERT INTO SCHEMA.schema_versions (version, name) VALUES (99, 'newer')";
+    schema.run(step).await;
+    let written = try_once(&store, at, 1).await.expect_err("on the connection there is");
+    let read = store.outbox(0, 0, 10).await.expect_err("on that one or another");
+    for stopped in [written, read] {
+        assert!(
+            matches!(&stopped, StoreError::Halt(why) if why.contains("newer program")),
+            "{stopped:?}"
+        );
+    }
+    let back = "ALTER TABLE SCHEMA.outbox RENAME newer TO packed_headers; \
+        DELETE FROM SCHEMA.schema_versions WHERE version = 99";
+    schema.run(back).await;
+    let facts = open(&schema.url()).await.outbox(0, 0, 10).await.expect("read");
+    assert_eq!(facts.len(), 1, "nothing was written");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL; run by ./tests/run"]
 async fn what_a_text_cannot_hold_is_refused_and_harms_nothing_else() {

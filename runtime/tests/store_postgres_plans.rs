@@ -98,7 +98,7 @@ async fn grow(schema: &Schema, numbers: Range<i64>) {
     let sql = format!(
         "INSERT INTO SCHEMA.state SELECT 'shelf', 'row ' || n, 1, '0' FROM {series} AS n;
         INSERT INTO SCHEMA.inbox SELECT gen_random_uuid(), 1, 1, 0, '' FROM {series} AS n;
-        INSERT INTO SCHEMA.outbox (lane, partition, sequence, timestamp, written_at, event_id, topic, headers)
+        INSERT INTO SCHEMA.outbox (lane, partition, sequence, timestamp, written_at, event_id, topic, packed_headers)
             SELECT 0, 0, n - 1000000, 1, 1, gen_random_uuid(), 'departures', '' FROM {series} AS n;
         INSERT INTO SCHEMA.effects (id, lane, attempts, caused_at, created_at, due, state, kind, idempotency_key,
             subject, request) SELECT gen_random_uuid(), 0, 0, 1, 1, n, 0, '', '', '', '' FROM {series} AS n;

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::record::Headers;
 use crate::store::OutboxRow;
 
-/// No plain list that anybody writes begins so: its first name would have 65,280 bytes or more.
+/// A plain list that begins so has a first name of 65,280 bytes or more; rows of before are not believed to have one.
 const PACKED: u8 = 0xff;
 
 /// A plain list, in the form that may begin with anything.
@@ -33,6 +33,9 @@ const NAMES: [(&str, &str); 11] = [
     ("traceparent", ""),
     ("ce_traceparent", ""),
 ];
+
+/// Bytes that a fact's headers lose by being packed, and some.
+const SAID_ELSEWHERE: usize = 512;
 
 /// Stands before a name that is none of [`NAMES`].
 const OTHER: u8 = 0;
@@ -163,7 +166,7 @@ pub(super) fn unpack(stored: Vec<u8>, event_id: Uuid, key: Option<&[u8]>) -> Res
     match stored.as_slice() {
         [PACKED, PLAIN, plain @ ..] => Ok(Headers::from_bytes(plain.to_vec())),
         [PACKED, NUMBERED, numbered @ ..] => {
-            let (mut numbered, mut headers) = (numbered, Headers::with_capacity(numbered.len() * 4));
+            let (mut numbered, mut headers) = (numbered, Headers::with_capacity(numbered.len() + SAID_ELSEWHERE));
             while !numbered.is_empty() {
                 header(&mut numbered, &mut headers, (event_id, key))
                     .ok_or_else(|| "packed headers that are cut or damaged".to_owned())?;

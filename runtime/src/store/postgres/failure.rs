@@ -174,7 +174,8 @@ pub(super) fn sentence(error: &Error, location: &str) -> String {
         "57P03" => "the server starts or stops; the service waits",
         "42501" => "the user lacks a right; grant it, then start again",
         "3D000" => "there is no such database; create it, or give another URL",
-        "42P01" | "42703" | "3F000" => "the tables are not there; were they dropped? restore a backup",
+        "42P01" | "3F000" => "the tables are not there; were they dropped? restore a backup",
+        "42703" => "a column is not there: a newer program has changed the schema; start that one instead",
         "28P01" | "28000" => "the server refuses the user or the password",
         "26000" => {
             "the server lost our statements; a pooler in transaction mode stands between, connect to the server itself"

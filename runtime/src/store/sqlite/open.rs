@@ -297,6 +297,10 @@ fn migrate(connection: &mut Connection, found: i64) -> rusqlite::Result<()> {
         transaction.pragma_update(None, "user_version", version)?;
         transaction.commit()?;
     }
+    if (1..known()).contains(&found) {
+        let path = connection.path().unwrap_or_default();
+        tracing::info!(path, from = found, to = known(), "brought the database up to date");
+    }
     Ok(())
 }
 

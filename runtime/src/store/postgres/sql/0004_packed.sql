@@ -1,3 +1,4 @@
--- From here on rows bear packed headers, in which a program of before would find none: it has to be refused.
+-- From here on rows bear packed headers. A program of before would take them for none and publish facts without; under
+-- another name it does not find them, and stops.
 
-COMMENT ON COLUMN outbox.headers IS 'packed: ids as bytes, usual names and values as numbers, nothing that other columns say';
+ALTER TABLE outbox RENAME COLUMN headers TO packed_headers;

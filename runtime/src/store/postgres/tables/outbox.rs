@@ -14,13 +14,13 @@ use crate::store::{Lane, OutboxRow, Sequence};
 pub(in crate::store::postgres) const STATEMENTS: &[&str] = &[WRITE, AFTER, FORGET];
 
 const WRITE: &str = "INSERT INTO outbox (lane, written_at, sequence, event_id, topic, partition, timestamp, key, value, \
-        headers, reason) \
+        packed_headers, reason) \
     SELECT $1, $2, f.* FROM unnest($3::bigint[], $4::uuid[], $5::text[], $6::integer[], $7::bigint[], $8::bytea[], \
         $9::bytea[], $10::bytea[], $11::text[]) AS f";
 
 /// Facts of a lane after a sequence, in order.
 pub(in crate::store::postgres) const AFTER: &str = "SELECT sequence, event_id, topic, partition, timestamp, key, value, \
-    headers, reason FROM outbox WHERE lane = $1 AND sequence > $2 ORDER BY sequence LIMIT $3";
+    packed_headers, reason FROM outbox WHERE lane = $1 AND sequence > $2 ORDER BY sequence LIMIT $3";
 
 /// What is published and was written before a time, each lane's oldest first.
 const FORGET: &str = "DELETE FROM outbox WHERE ctid = ANY (ARRAY(SELECT old.ctid FROM lanes AS l CROSS JOIN LATERAL \

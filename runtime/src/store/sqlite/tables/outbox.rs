@@ -18,8 +18,8 @@ pub(in crate::store::sqlite) fn write(
     facts: &[OutboxRow],
     now: i64,
 ) -> Result<Sequence, Failure> {
-    const SQL: &str = "INSERT INTO outbox (lane, sequence, event_id, topic, partition, timestamp, key, value, headers, \
-        reason, written_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+    const SQL: &str = "INSERT INTO outbox (lane, sequence, event_id, topic, partition, timestamp, key, value, \
+        packed_headers, reason, written_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
     let mut statement = connection.prepare_cached(SQL)?;
     for fact in facts {
         if fact.sequence != next {
@@ -51,8 +51,8 @@ pub(in crate::store::sqlite) fn after(
     (after, most): (Sequence, usize),
     mut see: impl FnMut(OutboxRow) -> ControlFlow<()>,
 ) -> rusqlite::Result<()> {
-    const SQL: &str = "SELECT sequence, event_id, topic, partition, timestamp, key, value, headers, reason FROM outbox \
-        WHERE lane = ?1 AND sequence > ?2 ORDER BY sequence LIMIT ?3";
+    const SQL: &str = "SELECT sequence, event_id, topic, partition, timestamp, key, value, packed_headers, reason \
+        FROM outbox WHERE lane = ?1 AND sequence > ?2 ORDER BY sequence LIMIT ?3";
     let mut statement = connection.prepare_cached(SQL)?;
     let mut rows = statement.query(params![lane, after, limit(most)])?;
     while let Some(row) = rows.next()? {

@@ -17,6 +17,7 @@ use orderflow_runtime::store::sqlite::{SqliteOptions, SqliteStore};
 use orderflow_runtime::store::{Arrival, Move, OutboxRow, Start, Store, Turn, Unit, Writes};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
+use uuid::Uuid;
 
 const TOPIC: &str = "orders";
 const ORDER: Entity<u64> = Entity::new("order", 0);
@@ -110,7 +111,7 @@ impl<S: Store> Lane<S> {
             event_id: derive_id(sequence, &[arrival.id.as_bytes()]),
             key: Some(arrival.id.to_string().into_bytes()),
             value: Some(vec![1; 200]),
-            headers: headers(),
+            headers: headers(arrival.id),
             reason: None,
         };
         Writes {
@@ -122,12 +123,25 @@ impl<S: Store> Lane<S> {
     }
 }
 
-/// As large as those of a fact.
-fn headers() -> Headers {
+/// Those of a fact about the order of this id.
+fn headers(order: Uuid) -> Headers {
+    let (order, trace) = (
+        order.to_string(),
+        format!("00-{}-8000000000000002-01", order.as_simple()),
+    );
     let mut headers = Headers::new();
-    for number in 0..12 {
-        headers.push(&format!("header-{number:02}"), [b'x'; 38]);
-    }
+    headers
+        .push("ce_specversion", "1.0")
+        .push("ce_id", &order)
+        .push("ce_type", "orderflow.inventory.InventoryReserved")
+        .push("ce_source", "orderflow/inventory")
+        .push("ce_time", "2010-12-01T08:26:00.123456Z")
+        .push("ce_subject", &order)
+        .push("ce_correlationid", &order)
+        .push("ce_causationid", &order)
+        .push("content-type", "application/avro")
+        .push("traceparent", &trace)
+        .push("ce_traceparent", &trace);
     headers
 }
 

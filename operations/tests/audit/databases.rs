@@ -237,7 +237,7 @@ fn the_headers_of_an_outbox_row_changed() {
     let world = World::new();
     world.change(
         "inventory",
-        &format!("UPDATE outbox SET headers = X'' WHERE {}", fact_of(PLAIN + 6)),
+        &format!("UPDATE outbox SET packed_headers = X'' WHERE {}", fact_of(PLAIN + 6)),
     );
     let violation = the_one(&world, Invariant::Outbox);
     assert!(violation.sentence.contains("other headers"), "{}", violation.sentence);

@@ -1,8 +1,10 @@
 //! A broker of a test's own, for tests that kill, stop or restart it. All others share the one of `cluster`.
 
+use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
@@ -148,10 +150,12 @@ fn answers(address: &str) -> bool {
 }
 
 /// A port nobody listens on, below the range that outgoing connections take theirs from: a broker that is down for a
-/// moment must find its own free again.
+/// moment must find its own free again. None is given out twice, for nobody listens on it yet when the next is asked for.
 pub(crate) fn free_port() -> u16 {
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
     let draw = || 20_000 + u16::try_from(super::random() % 12_000).expect("below 12,000");
+    let mut given = GIVEN.lock().expect("nobody panics while it is held");
     std::iter::repeat_with(draw)
-        .find(|&port| TcpListener::bind(("127.0.0.1", port)).is_ok())
+        .find(|&port| TcpListener::bind(("127.0.0.1", port)).is_ok() && given.insert(port))
         .expect("endless")
 }

@@ -323,6 +323,41 @@ fn refusal(error: &rusqlite::Error, path: &Path) -> OpenError {
     match error.sqlite_error_code() {
         Some(Code::NotADatabase | Code::DatabaseCorrupt) => OpenError::Damaged { path, detail },
         Some(Code::ReadOnly | Code::PermissionDenied | Code::CannotOpen) => OpenError::Unwritable { path, detail },
+        Some(Code::DiskFull) => OpenError::Unavailable(format!(
+            "the disk that holds {} is full; free some space there, then start again. Nothing was changed ({detail})",
+            path.display()
+        )),
         _ => OpenError::Unavailable(sentence(error, &path)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_for_which_the_disk_has_no_room_leaves_the_file_as_it_was() {
+        let mut file = Connection::open_in_memory().expect("opens");
+        file.execute_batch(&MIGRATIONS[..2].concat()).expect("version 2");
+        let facts = "WITH RECURSIVE n(s) AS (SELECT 1 UNION ALL SELECT s + 1 FROM n WHERE s < 500)
+            INSERT INTO outbox SELECT 0, s, randomblob(16), 'facts', 0, 0, NULL, zeroblob(500), x'', NULL, 0 FROM n;
+            PRAGMA user_version = 2";
+        file.execute_batch(facts).expect("facts");
+        let look = |file: &Connection| {
+            let version = number(file, "PRAGMA user_version").expect("a version");
+            (version, number(file, "SELECT count(*) FROM outbox").expect("a count"))
+        };
+        let pages = number(&file, "PRAGMA page_count").expect("a size");
+        number(&file, &format!("PRAGMA max_page_count = {}", pages + 10)).expect("limited");
+        let full = migrate(&mut file, 2).expect_err("no room for another outbox");
+        let sentence = refusal(&full, Path::new("group.db")).to_string();
+        assert!(
+            sentence.contains("is full") && sentence.contains("start again"),
+            "{sentence}"
+        );
+        assert_eq!(look(&file), (2, 500));
+        number(&file, "PRAGMA max_page_count = 1000000").expect("room");
+        migrate(&mut file, 2).expect("brought up to date");
+        assert_eq!(look(&file), (known(), 500));
     }
 }

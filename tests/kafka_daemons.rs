@@ -63,7 +63,7 @@ fn a_killed_daemon_goes_on_at_once_after_its_restart() {
         system.number("inventory", handled) == Some(101)
     });
     let took = restarted.elapsed();
-    // Promised: 2 s. The session timeout is 15 s, so this tells a member that was known from one that had to wait.
+    // Promised: 2 s. The session timeout is 20 s, so this tells a member that was known from one that had to wait.
     assert!(took < Duration::from_secs(6), "{took:?}");
     assert_each_once(&system, 101);
 }

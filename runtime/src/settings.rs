@@ -95,7 +95,7 @@ impl Default for Settings {
             lane_buffered_bytes: 2 << 20,
             in_flight_facts: 1_000,
             drain: Duration::from_secs(3),
-            session_timeout: Duration::from_secs(15),
+            session_timeout: Duration::from_secs(20),
             group_protocol: GroupProtocol::Classic,
             instance_id: None,
             idle_flush: Duration::from_millis(100),

@@ -9,8 +9,8 @@ use super::support::process::{output_of, shown, stdout_of};
 use super::support::seed::Dice;
 use super::watch::Watch;
 
-/// Longer than the session timeout of the daemons (15 s), so that the group notices.
-const BEYOND_A_SESSION: Duration = Duration::from_secs(19);
+/// Longer than the session timeout of the daemons (20 s), so that the group notices.
+const BEYOND_A_SESSION: Duration = Duration::from_secs(24);
 
 /// For something that a running cluster does at once.
 const SOON: Duration = Duration::from_mins(1);

@@ -36,8 +36,8 @@ use watch::Watch;
 /// From the end of the load to everything handled and published.
 const CAUGHT_UP: Duration = Duration::from_mins(1);
 
-/// The longest that a lane may handle nothing while orders come: what a fault lasts (21 s at most) or a session timeout
-/// (15 s), then taking over and reading on, on a machine that is shared.
+/// The longest that a lane may handle nothing while orders come: what a fault lasts (26 s at most) or a session timeout
+/// (20 s), then taking over and reading on, on a machine that is shared.
 const STANDSTILL: Duration = Duration::from_secs(40);
 
 /// Brokers lost one after the other.

@@ -64,7 +64,7 @@ const OURS: &[&str] = &[
 
 /// Longest pause between attempts to connect, milliseconds: a broker that is back is noticed this soon. The default of 10 s
 /// would be most of an outage.
-const RECONNECT_MILLIS: &str = "1000";
+const RECONNECT_MILLIS: &str = "500";
 
 impl Connection {
     /// A connection to `brokers` with nothing else set.

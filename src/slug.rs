@@ -133,8 +133,8 @@ slugs! {
 
     BuiltWithout "built-without" Usage "This binary cannot do that"
     "TLS, SCRAM and OAUTHBEARER to Kafka need OpenSSL, which a plain build leaves out: images and packages have it, and \
-     `cargo build --release --features tls` brings it where libssl-dev and pkg-config are installed. Kerberos and the \
-     administration of topics with OAUTHBEARER are in no build."
+     `cargo build --release --features tls` brings it where libssl-dev and pkg-config are installed. Kerberos is in no \
+     build."
 
     Forbidden "forbidden" Refused "Kafka denied the operation"
     "The credentials are right, but lack a right on a topic or a group. The message names it. Grant it to the user and \

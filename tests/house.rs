@@ -82,6 +82,30 @@ fn no_file_is_longer_than_one_reads_in_a_sitting() {
 }
 
 #[test]
+fn one_call_is_made_without_the_compilers_guarantees() {
+    // The lint denies it everywhere, so whoever does it names the lint.
+    let lint = concat!("unsafe", "_code");
+    let mut found = Vec::new();
+    for (name, room) in CRATES
+        .iter()
+        .flat_map(|name| ["src", "tests", "benches", "examples"].map(|room| (name, room)))
+    {
+        let folder = root().join(name).join(room);
+        let there = if folder.is_dir() { files(&folder) } else { Vec::new() };
+        for file in there {
+            let times = fs::read_to_string(&file).unwrap_or_default().matches(lint).count();
+            let file = file.strip_prefix(root()).expect("inside").to_owned();
+            found.extend(std::iter::repeat_n(file, times));
+        }
+    }
+    assert_eq!(
+        found,
+        [Path::new("runtime/src/kafka/admin.rs")],
+        "docs/decisions/0098 says why there is one"
+    );
+}
+
+#[test]
 fn nothing_stands_at_the_top_that_the_house_does_not_name() {
     let allowed = [
         ".ci",

@@ -5,10 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, OwnedResourceSpecifier, ResourceSpecifier};
-use rdkafka::client::DefaultClientContext;
 
 use crate::error::ServiceError;
-use crate::kafka::{self, Connection, Operation, Right};
+use crate::kafka::{Asking, Connection, NoAdmin, Operation, Right};
 use crate::settings::DEAD_LETTER_HEADROOM;
 use crate::topology::Source;
 
@@ -22,20 +21,26 @@ type Described = BTreeMap<String, BTreeMap<String, String>>;
 
 /// Refuses dead-letter and redrive topics that are too small, and topics that forget records this group counts on.
 ///
-/// A cluster that does not let this client look is believed, and that is logged. So it is with OAUTHBEARER: the client for
-/// administration cannot be given a token.
+/// A cluster that does not let this client look is believed, and that is logged.
 ///
 /// # Errors
 /// [`ServiceError::Topics`], with what to change.
 pub(crate) async fn check(connection: &Connection, sources: &[Source], dense: bool) -> Result<(), ServiceError> {
-    if connection.tokens.is_some() {
-        tracing::warn!("the limits of the topics cannot be looked at with OAUTHBEARER");
-        return Ok(());
-    }
-    let admin: AdminClient<DefaultClientContext> = connection
-        .client(&[])
-        .create()
-        .map_err(|error| ServiceError::Configuration(kafka::plain(&error)))?;
+    let of = connection.clone();
+    // It may wait for a command that prints a token.
+    let made = tokio::task::spawn_blocking(move || of.administering(Asking::of(&of))).await;
+    let admin = match made {
+        Ok(Ok(admin)) => admin,
+        Ok(Err(NoAdmin::Configuration(why))) => return Err(ServiceError::Configuration(why)),
+        Err(ended) => {
+            tracing::warn!(why = %ended, "the limits of the topics could not be looked at");
+            return Ok(());
+        }
+        Ok(Err(NoAdmin::Token(why))) => {
+            tracing::warn!(why, "the limits of the topics could not be looked at");
+            return Ok(());
+        }
+    };
     // Each once: the protocol refuses a request that names a topic twice.
     let topics: BTreeSet<&str> = sources
         .iter()
@@ -56,7 +61,7 @@ pub(crate) async fn check(connection: &Connection, sources: &[Source], dense: bo
     }
 }
 
-async fn describe(admin: &AdminClient<DefaultClientContext>, topics: &BTreeSet<&str>) -> Result<Described, String> {
+async fn describe(admin: &AdminClient<Asking>, topics: &BTreeSet<&str>) -> Result<Described, String> {
     let asked: Vec<_> = topics.iter().map(|topic| ResourceSpecifier::Topic(topic)).collect();
     let options = AdminOptions::new().request_timeout(Some(ANSWER));
     let answered = admin

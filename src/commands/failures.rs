@@ -26,8 +26,6 @@ pub(super) fn of_topics(error: &topics::Error) -> Failure {
         Error::Credentials { .. } => refused(error),
         Error::Untrusted(distrust) => untrusted(distrust),
         Error::Forbidden { brokers, right } => forbidden(brokers, right),
-        Error::NoTokens => Failure::from_error(Slug::BuiltWithout, error)
-            .hint("administer topics with other credentials (SCRAM, a certificate), or with Kafka's own tools"),
         Error::Configuration(_) => {
             Failure::from_error(Slug::ConfigInvalid, error).hint("orderflow config show --origin")
         }

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
-use orderflow_runtime::kafka::{self, Connection, Refusal, Right, Tokens};
+use orderflow_runtime::kafka::{self, Connection, NoAdmin, Refusal, Right, Tokens};
 use rdkafka::admin::AdminClient;
 use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::RDKafkaLogLevel;
@@ -73,15 +73,16 @@ impl ConsumerContext for Listener {}
 /// A client that changes topics. It tells nothing of its connections: ask a [`reader`] first whether the cluster is there.
 ///
 /// # Errors
-/// [`Error::NoTokens`] with OAUTHBEARER: the client library gives its client for administration no way to get a token.
+/// [`Error::Configuration`], and [`Error::Credentials`] where there is no token.
 pub(super) fn admin(connection: &Connection) -> Result<AdminClient<Listener>, Error> {
-    if connection.tokens.is_some() {
-        return Err(Error::NoTokens);
-    }
-    let config = connection.client(&[]);
-    config
-        .create_with_context(Listener::of(connection))
-        .map_err(|error| configuration(&error))
+    let made = connection.administering(Listener::of(connection));
+    made.map_err(|error| match error {
+        NoAdmin::Configuration(why) => Error::Configuration(why),
+        NoAdmin::Token(why) => Error::Credentials {
+            brokers: connection.brokers.clone(),
+            cause: Heard(Some(why)),
+        },
+    })
 }
 
 /// A client that reads without a group.

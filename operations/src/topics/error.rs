@@ -40,9 +40,6 @@ pub enum Error {
         /// What is missing.
         right: Right,
     },
-    /// Looking at the settings of topics and changing them does not work with OAUTHBEARER.
-    #[error("topics cannot be administered with OAUTHBEARER: librdkafka's client for it cannot be given a token here")]
-    NoTokens,
     /// The client could not be configured; a property is wrong.
     #[error("the Kafka client does not take its configuration: {0}")]
     Configuration(String),

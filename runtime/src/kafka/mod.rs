@@ -1,5 +1,6 @@
 //! How a client of the cluster is configured: one place for the connection that consumers, producers and tools share.
 
+mod admin;
 mod built;
 mod reach;
 mod right;
@@ -17,6 +18,7 @@ use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
+pub use admin::NoAdmin;
 pub use built::Unbuilt;
 pub use reach::listening;
 pub use right::{Operation, Resource, Right, hides, is_denial, is_denied, is_topic_denial};

@@ -85,13 +85,16 @@ fn span_of(event: EventId) -> [u8; 8] {
 
 impl TraceParent {
     fn from_bytes(header: &[u8]) -> Option<Self> {
-        std::str::from_utf8(header).ok()?.parse().ok()
+        read(header)
     }
 }
 
+/// A `traceparent` of version 00 as text.
+const TEXT_BYTES: usize = 55;
+
 /// A `traceparent` as text, on the stack.
 #[derive(Debug, Clone, Copy)]
-pub struct TraceParentText([u8; 55]);
+pub struct TraceParentText([u8; TEXT_BYTES]);
 
 impl TraceParentText {
     /// The text.
@@ -134,40 +137,51 @@ impl FromStr for TraceParent {
 
     /// Takes version 00, and of later versions what version 00 has, as the recommendation asks.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        read(text).ok_or(InvalidTraceParent)
+        read(text.as_bytes()).ok_or(InvalidTraceParent)
     }
 }
 
-fn read(text: &str) -> Option<TraceParent> {
-    let mut parts = text.splitn(5, '-');
-    let version = hex(parts.next()?, 2)?;
-    let trace_id = hex(parts.next()?, 32).filter(|id| *id != 0)?;
-    let span_id = hex(parts.next()?, 16).filter(|id| *id != 0)?;
-    let flags = hex(parts.next()?, 2)?;
-    if version == 0xff || version == 0 && parts.next().is_some() {
+fn read(text: &[u8]) -> Option<TraceParent> {
+    let (known, more) = text.split_at_checked(TEXT_BYTES)?;
+    if [known[2], known[35], known[52]] != [b'-'; 3] {
         return None;
     }
-    Some(TraceParent {
-        trace_id: trace_id.to_be_bytes(),
-        span_id: u64::try_from(span_id).ok()?.to_be_bytes(),
-        flags: u8::try_from(flags).ok()?,
+    let [version] = hex(&known[..2])?;
+    let trace_id = hex(&known[3..35]).filter(|id| *id != [0; 16])?;
+    let span_id = hex(&known[36..52]).filter(|id| *id != [0; 8])?;
+    let [flags] = hex(&known[53..])?;
+    let ends_well = more.is_empty() || version != 0 && more[0] == b'-' && std::str::from_utf8(more).is_ok();
+    (version != 0xff && ends_well).then_some(TraceParent {
+        trace_id,
+        span_id,
+        flags,
     })
 }
 
-/// Exactly `digits` lower-case hexadecimal digits, at most 32.
-fn hex(text: &str, digits: usize) -> Option<u128> {
-    if text.len() != digits {
-        return None;
+/// Two lower-case hexadecimal digits for each byte.
+fn hex<const BYTES: usize>(digits: &[u8]) -> Option<[u8; BYTES]> {
+    let mut bytes = [0; BYTES];
+    let mut wrong = digits.len() != 2 * BYTES;
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        let (high, low) = (VALUES[usize::from(pair[0])], VALUES[usize::from(pair[1])]);
+        wrong |= (high | low) == NO_DIGIT;
+        *byte = high << 4 | low & 0xf;
     }
-    text.bytes().try_fold(0_u128, |number, digit| {
-        let value = match digit {
-            b'0'..=b'9' => digit - b'0',
-            b'a'..=b'f' => digit - b'a' + 10,
-            _ => return None,
-        };
-        Some(number << 4 | u128::from(value))
-    })
+    (!wrong).then_some(bytes)
 }
+
+/// What each byte is worth as a digit. Every record that is read has two of these texts, so they are not looked at twice.
+const VALUES: [u8; 256] = {
+    let mut values = [NO_DIGIT; 256];
+    let mut value = 0_u8;
+    while value < 16 {
+        values[HEX_DIGITS[value as usize] as usize] = value;
+        value += 1;
+    }
+    values
+};
+
+const NO_DIGIT: u8 = 0xff;
 
 #[cfg(test)]
 mod tests {
@@ -228,5 +242,7 @@ mod tests {
         assert_eq!(Trace::of_headers(Some(W3C.as_bytes()), Some(b"\xff")), Some(seen));
         assert_eq!(Trace::of_headers(None, Some(W3C.as_bytes())), None);
         assert_eq!(Trace::of_headers(Some(b"\xff"), None), None);
+        let later = [W3C.replacen("00", "cc", 1).as_bytes(), b"-\xff"].concat();
+        assert_eq!(Trace::of_headers(Some(&later), None), None);
     }
 }

@@ -26,7 +26,7 @@ const STOCK: Entity<u64> = Entity::shared("stock", 1);
 /// Products that all lanes share, and how many orders of a batch meet on one of them.
 const HOT: u64 = 50;
 const WIDE: u64 = 3_375;
-const BODY: &[u8] = br#"{"available":1000000,"reserved":2500,"received":1002500,"adjusted":0,"shipped":0}"#;
+const BODY: &str = r#"{"available":1000000,"reserved":2500,"received":1002500,"adjusted":0,"shipped":0}"#;
 
 /// One lane that takes batch after batch.
 struct Lane<S> {
@@ -100,7 +100,7 @@ impl<S: Store> Lane<S> {
 
     fn writes(&self, mut rows: Vec<StoredRow>, arrivals: &[Arrival], first: i64) -> Writes {
         for row in &mut rows {
-            row.body = Some(BODY.to_vec());
+            row.body = Some(BODY.into());
         }
         // Ids in the order of their causes, as derived ids are: random ones would cost half as much again.
         let fact = |(sequence, arrival): (i64, &Arrival)| OutboxRow {

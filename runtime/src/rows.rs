@@ -44,11 +44,11 @@ pub struct StoredRow {
     /// How often it was written.
     pub version: Version,
     /// JSON.
-    pub body: Option<Vec<u8>>,
+    pub body: Option<Arc<str>>,
 }
 
-/// Writes a body of the type it was put as.
-type Encode = fn(&dyn Any) -> Option<Vec<u8>>;
+/// Writes a body of the type it was put as, into what is empty; whether it could.
+type Encode = fn(&dyn Any, &mut Vec<u8>) -> bool;
 
 /// What one decision makes of one row.
 pub(crate) struct Change {
@@ -90,14 +90,15 @@ impl fmt::Debug for Change {
     }
 }
 
-/// `None` for a type that cannot be written as JSON: a mistake in the service, which the store refuses.
-fn encode<T: Serialize + 'static>(value: &dyn Any) -> Option<Vec<u8>> {
-    serde_json::to_vec(value.downcast_ref::<T>()?).ok()
+/// Fails for a type that cannot be written as JSON: a mistake in the service, which the store refuses.
+fn encode<T: Serialize + 'static>(value: &dyn Any, into: &mut Vec<u8>) -> bool {
+    let value = value.downcast_ref::<T>();
+    value.is_some_and(|value| serde_json::to_writer(into, value).is_ok())
 }
 
 struct Slot {
     version: Version,
-    stored: Option<Vec<u8>>,
+    stored: Option<Arc<str>>,
     value: OnceCell<Option<Box<dyn Any + Send>>>,
     encode: Option<Encode>,
 }
@@ -161,9 +162,9 @@ impl Rows {
         &self,
         entity: Entity<T>,
         key: &str,
-        body: &[u8],
+        body: &str,
     ) -> Option<Box<dyn Any + Send>> {
-        match serde_json::from_slice::<T>(body) {
+        match serde_json::from_str::<T>(body) {
             Ok(value) => Some(Box::new(value)),
             Err(error) => {
                 *self.damaged.borrow_mut() = Some(format!("row {} {key:?} cannot be read: {error}", entity.name()));
@@ -212,9 +213,14 @@ impl Rows {
 
     /// Every row that a decision changed, with the version it was loaded at, in the order of locks.
     pub(crate) fn changed(&self) -> Vec<StoredRow> {
-        let mut changed = Vec::new();
+        let rows = self.entities.iter().map(|(_, slots)| slots.len()).sum();
+        let (mut changed, mut room) = (Vec::with_capacity(rows), Vec::new());
         for (entity, slots) in &self.entities {
-            changed.extend(slots.iter().filter_map(|(key, slot)| slot.changed(*entity, key)));
+            changed.extend(
+                slots
+                    .iter()
+                    .filter_map(|(key, slot)| slot.changed(*entity, key, &mut room)),
+            );
         }
         // Stable, because it sees what is in order already, and it nearly all is.
         changed.sort_by(|a, b| a.key.cmp(&b.key));
@@ -246,15 +252,17 @@ impl Rows {
 }
 
 impl Slot {
-    fn changed(&self, entity: Rank, key: &Arc<str>) -> Option<StoredRow> {
+    fn changed(&self, entity: Rank, key: &Arc<str>, room: &mut Vec<u8>) -> Option<StoredRow> {
         let (encode, Some(value)) = (self.encode?, self.value.get()?) else {
             return None;
         };
+        room.clear();
+        let text = encode(value.as_ref(), room).then(|| std::str::from_utf8(room));
         let key = Arc::clone(key);
         Some(StoredRow {
             key: RowKey { entity, key },
             version: self.version,
-            body: encode(value.as_ref()),
+            body: text.and_then(Result::ok).map(Arc::from),
         })
     }
 }

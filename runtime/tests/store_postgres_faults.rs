@@ -428,7 +428,7 @@ async fn what_a_text_cannot_hold_is_refused_and_harms_nothing_else() {
         let row = StoredRow {
             key: RowKey::new(SHELF, key),
             version: 0,
-            body: Some(b"1".to_vec()),
+            body: Some("1".into()),
         };
         let writes = store::Writes {
             rows: vec![row],

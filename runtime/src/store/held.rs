@@ -24,7 +24,7 @@ type ByKey = IndexMap<Arc<str>, Row, RandomState>;
 #[derive(Debug)]
 pub(super) struct Row {
     pub(super) version: Version,
-    pub(super) body: Vec<u8>,
+    pub(super) body: Arc<str>,
     /// Not written yet.
     changed: bool,
 }
@@ -49,7 +49,7 @@ impl Held {
     }
 
     /// Holds a row as it was loaded, unless it is held already: another unit may have changed it since.
-    pub(super) fn hold(&mut self, key: &RowKey, version: Version, body: Vec<u8>) {
+    pub(super) fn hold(&mut self, key: &RowKey, version: Version, body: Arc<str>) {
         let at = self.entities.iter().position(|(known, _)| *known == key.entity);
         let at = at.unwrap_or_else(|| {
             self.entities.push((key.entity, IndexMap::default()));
@@ -70,7 +70,7 @@ impl Held {
     /// [`StoreError::Stale`] where a row is not at the version it was loaded at; see [`json`].
     pub(super) fn take_over(&mut self, rows: &[StoredRow]) -> Result<(), StoreError> {
         for row in rows {
-            let body = json(row)?.as_bytes();
+            let body = json(row)?;
             let taken = match row.version {
                 0 => self.row(&row.key).is_none(),
                 version => self.change(&row.key, version, body),
@@ -80,14 +80,14 @@ impl Held {
                 return Err(StoreError::Stale { entity });
             }
             if row.version == 0 && row.key.entity.shared {
-                self.hold(&row.key, 1, body.to_vec());
+                self.hold(&row.key, 1, Arc::clone(body));
             }
         }
         Ok(())
     }
 
     /// Changes a row that is held, if it is still at `version`.
-    fn change(&mut self, key: &RowKey, version: Version, body: &[u8]) -> bool {
+    fn change(&mut self, key: &RowKey, version: Version, body: &Arc<str>) -> bool {
         let entity = self.entities.iter_mut().find(|(known, _)| *known == key.entity);
         let row = entity.and_then(|(_, rows)| rows.get_mut(&key.key));
         let Some(row) = row.filter(|row| row.version == version) else {
@@ -95,8 +95,7 @@ impl Held {
         };
         row.version += 1;
         row.changed = true;
-        row.body.clear();
-        row.body.extend_from_slice(body);
+        row.body = Arc::clone(body);
         true
     }
 
@@ -128,18 +127,18 @@ impl Held {
     }
 }
 
-/// A body as the text that it is.
+/// The body of a row that is to be written.
 ///
 /// # Errors
-/// [`StoreError::Refused`] where it is none.
-pub(super) fn json(row: &StoredRow) -> Result<&str, StoreError> {
-    match row.body.as_deref().map(std::str::from_utf8) {
-        Some(Ok(text)) => Ok(text),
-        _ => Err(StoreError::Refused(format!(
-            "row {} {:?} has no body, or one that is not text",
-            row.key.entity.name, row.key.key
-        ))),
-    }
+/// [`StoreError::Refused`] where it has none.
+pub(super) fn json(row: &StoredRow) -> Result<&Arc<str>, StoreError> {
+    let why = || {
+        let (entity, key) = (row.key.entity.name, &row.key.key);
+        StoreError::Refused(format!(
+            "row {entity} {key:?} has no body, or one that cannot be written as JSON"
+        ))
+    };
+    row.body.as_ref().ok_or_else(why)
 }
 
 #[cfg(test)]
@@ -151,15 +150,15 @@ mod tests {
     fn what_was_fetched_beside_a_change_does_not_undo_it() {
         let key = RowKey::new(Entity::<u8>::shared("shelf", 0), "a");
         let mut held = Held::default();
-        held.hold(&key, 1, b"1".to_vec());
+        held.hold(&key, 1, "1".into());
         let decided = StoredRow {
             key: key.clone(),
             version: 1,
-            body: Some(b"2".to_vec()),
+            body: Some("2".into()),
         };
         held.take_over(&[decided]).expect("at the version it was loaded at");
-        held.hold(&key, 1, b"1".to_vec());
+        held.hold(&key, 1, "1".into());
         let row = held.row(&key).expect("held");
-        assert_eq!((row.version, &*row.body), (2, &b"2"[..]));
+        assert_eq!((row.version, &*row.body), (2, "2"));
     }
 }

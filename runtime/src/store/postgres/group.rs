@@ -172,7 +172,9 @@ impl Group {
         }
         let mut held = self.units.held();
         for row in loaded.into_iter().flatten() {
-            held.hold(&row.key, row.version, row.body.unwrap_or_default());
+            if let Some(body) = row.body {
+                held.hold(&row.key, row.version, body);
+            }
         }
         Ok(())
     }

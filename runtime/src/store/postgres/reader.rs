@@ -132,7 +132,7 @@ impl PostgresReader {
             see(StateRow {
                 key: &key,
                 version,
-                body: &body,
+                body: body.as_bytes(),
             })
         })
     }
@@ -143,7 +143,10 @@ impl PostgresReader {
     /// See [`StoreError`].
     pub fn row(&self, entity: &str, key: &str) -> Result<Option<(Version, Vec<u8>)>, StoreError> {
         let rows = self.all(state::ONE, &[&entity, &key], state::read)?;
-        Ok(rows.into_iter().next().map(|(_, version, body)| (version, body)))
+        Ok(rows
+            .into_iter()
+            .next()
+            .map(|(_, version, body)| (version, body.into_bytes())))
     }
 
     /// Facts and dead letters of a lane after a sequence, in order.

@@ -1,5 +1,7 @@
 //! The rows that the group holds, loaded from the file and written into it.
 
+use std::sync::Arc;
+
 use rusqlite::Connection;
 
 use super::failure::Failure;
@@ -12,7 +14,7 @@ use crate::store::held::{Held, json};
 const KEPT: usize = 8_192;
 
 /// A row that is there: its version and body.
-pub(super) type Found<'a> = (&'a RowKey, Version, Vec<u8>);
+pub(super) type Found<'a> = (&'a RowKey, Version, Arc<str>);
 
 /// Loads those of the rows that are there.
 pub(super) fn load<'a>(connection: &Connection, keys: &[&'a RowKey]) -> Result<Vec<Found<'a>>, Failure> {

@@ -74,7 +74,7 @@ pub(super) fn row(applied: &[(u8, u8)]) -> StoredRow {
     StoredRow {
         key: RowKey::new(TALLY, "all"),
         version: i64::try_from(applied.len()).expect("a handful"),
-        body: (!applied.is_empty()).then_some(body.into_bytes()),
+        body: (!applied.is_empty()).then(|| body.into()),
     }
 }
 

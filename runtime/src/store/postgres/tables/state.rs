@@ -36,8 +36,8 @@ pub(in crate::store::postgres) const EACH: &str =
     "SELECT key, version, body FROM state WHERE entity = $1 ORDER BY key COLLATE \"C\"";
 
 /// A row of [`EACH`].
-pub(in crate::store::postgres) fn read(row: &SqlRow) -> Result<(String, Version, Vec<u8>), Failure> {
-    Ok((get(row, 0)?, get(row, 1)?, get::<String>(row, 2)?.into_bytes()))
+pub(in crate::store::postgres) fn read(row: &SqlRow) -> Result<(String, Version, String), Failure> {
+    Ok((get(row, 0)?, get(row, 1)?, get(row, 2)?))
 }
 
 /// Locks and loads the rows of one entity: those that are there, with version and body.
@@ -55,7 +55,7 @@ pub(in crate::store::postgres) async fn load(
                 key: key.into(),
             },
             version,
-            body: Some(body),
+            body: Some(body.into()),
         })
     });
     stored.collect()
@@ -76,7 +76,10 @@ pub(in crate::store::postgres) async fn insert(session: &Session, rows: &[&Store
     let Some(first) = rows.first() else { return Ok(()) };
     let entity = first.key.entity.name;
     let keys: Vec<&str> = rows.iter().map(|row| &*row.key.key).collect();
-    let bodies: Vec<&str> = rows.iter().map(|row| json(row)).collect::<Result<_, _>>()?;
+    let bodies: Vec<&str> = rows
+        .iter()
+        .map(|row| json(row).map(|body| &**body))
+        .collect::<Result<_, _>>()?;
     match session.execute(INSERT, &[&entity, &keys, &bodies]).await {
         Err(failure) if failure.is_taken("state") => Err(stale(first.key.entity)),
         written => written.map(drop),
@@ -94,10 +97,7 @@ pub(in crate::store::postgres) async fn update(
     }
     let keys: Vec<&str> = rows.iter().map(|(key, _)| *key).collect();
     let versions: Vec<Version> = rows.iter().map(|(_, row)| row.version).collect();
-    let bodies = rows.iter().map(|(_, row)| std::str::from_utf8(&row.body));
-    let bodies: Vec<&str> = bodies
-        .collect::<Result<_, _>>()
-        .map_err(|error| Failure::halt(format!("a row of {} is held, but is no text: {error}", entity.name)))?;
+    let bodies: Vec<&str> = rows.iter().map(|(_, row)| &*row.body).collect();
     let row = session.row(UPDATE, &[&entity.name, &keys, &versions, &bodies]).await?;
     if super::counted(&row, 0)? == keys.len() as u64 {
         return Ok(());

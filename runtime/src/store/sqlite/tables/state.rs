@@ -1,6 +1,7 @@
 //! The rows of the service.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use rusqlite::{CachedStatement, Connection, params};
 
@@ -21,10 +22,10 @@ impl<'a> Select<'a> {
         &mut self,
         entity: &str,
         key: &str,
-    ) -> rusqlite::Result<Option<(Version, Vec<u8>)>> {
+    ) -> rusqlite::Result<Option<(Version, Arc<str>)>> {
         let mut rows = self.0.query([entity, key])?;
         let row = rows.next()?;
-        row.map(|row| Ok((row.get(0)?, row.get_ref(1)?.as_bytes()?.to_vec())))
+        row.map(|row| Ok((row.get(0)?, row.get_ref(1)?.as_str()?.into())))
             .transpose()
     }
 }
@@ -59,9 +60,8 @@ impl<'a> Update<'a> {
         &mut self,
         entity: &str,
         key: &str,
-        (version, body): (Version, &[u8]),
+        (version, body): (Version, &str),
     ) -> Result<(), Failure> {
-        let body = text(body).ok_or_else(|| Failure::halt(format!("row {entity} {key:?} is held, but is no text")))?;
         if self.0.execute(params![entity, key, version, body])? == 0 {
             return Err(Failure::halt(format!(
                 "row {entity} {key:?} is held, but not in the database"
@@ -71,17 +71,14 @@ impl<'a> Update<'a> {
     }
 }
 
-fn text(body: &[u8]) -> Option<&str> {
-    std::str::from_utf8(body).ok()
-}
-
 /// One row: version and body.
 pub(in crate::store::sqlite) fn one(
     connection: &Connection,
     entity: &str,
     key: &str,
 ) -> rusqlite::Result<Option<(Version, Vec<u8>)>> {
-    Select::prepare(connection)?.one(entity, key)
+    let found = Select::prepare(connection)?.one(entity, key)?;
+    Ok(found.map(|(version, body)| (version, body.as_bytes().to_vec())))
 }
 
 /// Every row of an entity in the order of keys: key, version, body.

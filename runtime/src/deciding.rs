@@ -10,11 +10,11 @@ use crate::error::Halt;
 use crate::handler::{Answered, Cause, Fired, Handler, Reason, Refusal, derive_id};
 use crate::lane::Desk;
 use crate::letters;
-use crate::made::{Made, Place};
+use crate::made::{Absent, Made, Place};
 use crate::pipeline::wrong;
 use crate::record::Record;
-use crate::rows::{Change, RowKey, Rows, StoredRow, Wanted};
-use crate::store::{Admission, Counts, DeadRow, Lane, Sequence, Store};
+use crate::rows::{Change, Needed, RowKey, Rows, StoredRow, Wanted};
+use crate::store::{Admission, Counts, DeadRow, Lane, Sequence, Store, StoreError};
 use crate::topology::Topology;
 
 /// What deciding waits for.
@@ -48,6 +48,10 @@ pub(crate) struct Deciding<'a, H: Handler> {
     steps: Vec<Step>,
     next: usize,
     hinted: bool,
+    /// Whether rows that are hardly ever there are taken not to be.
+    presuming: bool,
+    /// Rows that are hardly ever there, in the order of locks.
+    absent: Vec<RowKey>,
     counts: Vec<Counts>,
     made: Made,
 }
@@ -69,6 +73,8 @@ impl<'a, H: Handler> Deciding<'a, H> {
             steps: Vec::with_capacity(batch.records.len()),
             next: 0,
             hinted: false,
+            presuming: desk.presumes(),
+            absent: Vec::new(),
             counts: vec![Counts::default(); desk.topology().sources.len()],
             made: Made::new(desk.flood(), batch.attempts.clone(), sequences),
         }
@@ -87,18 +93,31 @@ impl<'a, H: Handler> Deciding<'a, H> {
         }
     }
 
-    pub(crate) fn loaded(&mut self, rows: Vec<StoredRow>) {
-        for row in rows {
-            self.rows.insert(row);
+    /// Whether a decision may rest on rows that nobody looked for.
+    pub(crate) fn has_presumed(&self) -> bool {
+        self.presuming && !self.absent.is_empty()
+    }
+
+    /// Takes rows that were asked for.
+    ///
+    /// # Errors
+    /// [`StoreError::Stale`]: one of them was taken not to be there, and decided on.
+    pub(crate) fn loaded(&mut self, rows: Vec<StoredRow>) -> Result<(), StoreError> {
+        let surprising = |row: &StoredRow| row.version > 0 && self.absent.binary_search(&row.key).is_ok();
+        if self.made.absent == Absent::AsExpected && rows.iter().any(surprising) {
+            self.made.absent = Absent::Found;
         }
+        self.rows.load(rows).map_err(|entity| StoreError::Stale {
+            entity: entity.to_owned(),
+        })
     }
 
     /// Decides as far as the loaded rows reach.
     pub(crate) fn advance(&mut self) -> Result<Need, Halt> {
         if !std::mem::replace(&mut self.hinted, true) {
-            let wanted = self.hints();
-            if !wanted.is_empty() {
-                return Ok(Need::Rows(wanted));
+            let load = self.foresee();
+            if !load.is_empty() {
+                return Ok(Need::Rows(load));
             }
         }
         while let Some(step) = self.steps.get(self.next).copied() {
@@ -107,7 +126,12 @@ impl<'a, H: Handler> Deciding<'a, H> {
             }
             self.next += 1;
         }
-        Ok(Need::Nothing)
+        let unproved = self.rows.unproved();
+        Ok(if unproved.is_empty() {
+            Need::Nothing
+        } else {
+            Need::Rows(unproved)
+        })
     }
 
     /// Everything that was decided, as one write.
@@ -124,8 +148,23 @@ impl<'a, H: Handler> Deciding<'a, H> {
         self.made
     }
 
+    /// The rows to load before anything is decided. Those that are hardly ever there are among them only where nothing is
+    /// taken for granted.
+    fn foresee(&mut self) -> Vec<RowKey> {
+        let Needed { mut load, absent } = self.hints();
+        self.absent.clone_from(&absent);
+        if self.presuming {
+            self.rows.presume_absent(absent);
+        } else if !absent.is_empty() {
+            self.made.absent = Absent::AsExpected;
+            load.extend(absent);
+            load.sort();
+        }
+        load
+    }
+
     /// The rows that the events of this batch are known to need.
-    fn hints(&self) -> Vec<RowKey> {
+    fn hints(&self) -> Needed {
         let mut wanted = Wanted::new(&self.rows);
         for step in &self.steps {
             // Only a hint: who panics here is asked again when it counts.
@@ -134,7 +173,7 @@ impl<'a, H: Handler> Deciding<'a, H> {
                 Ok(())
             });
         }
-        wanted.in_order()
+        wanted.needed()
     }
 
     fn hint(&self, step: Step, wanted: &mut Wanted<'_>) {

@@ -19,6 +19,20 @@ pub(crate) struct Made {
     pub(crate) refused: Vec<(usize, Reason, String)>,
     /// The sequence that the next fact bears.
     pub(crate) sequence: Sequence,
+    /// What looking for rows showed that are hardly ever there.
+    pub(crate) absent: Absent,
+}
+
+/// What became of rows that are hardly ever there ([`Wanted::absent`](crate::Wanted::absent)).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Absent {
+    /// There were none, or nobody looked.
+    #[default]
+    Unknown,
+    /// None of them is there.
+    AsExpected,
+    /// Some are.
+    Found,
 }
 
 /// Where decisions are taken.
@@ -44,6 +58,7 @@ impl Made {
             published,
             refused: Vec::new(),
             sequence,
+            absent: Absent::default(),
         }
     }
 

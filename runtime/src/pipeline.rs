@@ -11,6 +11,16 @@ use crate::lane::Desk;
 use crate::made::Made;
 use crate::store::{Lane, Move, Sequence, Store, StoreError, Unit};
 
+/// A batch that is not done.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    pub(crate) trouble: Trouble,
+    /// What was made, where the commit gave no answer: it may have happened.
+    pub(crate) made: Option<Made>,
+    /// Whether the trouble may come of rows that were taken not to be there.
+    pub(crate) presumed: bool,
+}
+
 /// Why a batch is not done.
 #[derive(Debug)]
 pub(crate) enum Trouble {
@@ -18,6 +28,18 @@ pub(crate) enum Trouble {
     Store(StoreError),
     /// What was decided cannot be.
     Halt(Halt),
+}
+
+impl Failed {
+    /// Whether it may be otherwise when rows are looked for that were taken not to be there. Only after that is a record
+    /// refused, or the lane stopped.
+    pub(crate) fn may_be_presumption(&self) -> bool {
+        let may_rest_on_it = matches!(
+            self.trouble,
+            Trouble::Halt(_) | Trouble::Store(StoreError::Stale { .. } | StoreError::Refused(_))
+        );
+        self.presumed && may_rest_on_it
+    }
 }
 
 impl From<StoreError> for Trouble {
@@ -28,25 +50,48 @@ impl From<StoreError> for Trouble {
 
 /// Takes a batch through one transaction. What it made is durable and ready to publish when this returns.
 ///
-/// A crash on any line leaves either nothing of the batch or all of it. `Err` with what was made means that the commit
-/// gave no answer: it may have happened.
-pub(crate) async fn handle<H: Handler, S: Store>(
-    desk: &Desk<H, S>,
-    batch: &Batch<H::Event>,
-) -> Result<Made, (Option<Made>, Trouble)> {
-    let nothing = |trouble: StoreError| (None, Trouble::Store(trouble));
-    let published = desk.acknowledged();
-    let mut unit = desk.store().begin(desk.at(), published).await.map_err(nothing)?;
-    let made = decide(desk, batch, &mut unit, published)
-        .await
-        .map_err(|trouble| (None, trouble))?;
-    unit.write(&made.writes).await.map_err(nothing)?;
+/// A crash on any line leaves either nothing of the batch or all of it.
+pub(crate) async fn handle<H: Handler, S: Store>(desk: &Desk<H, S>, batch: &Batch<H::Event>) -> Result<Made, Failed> {
+    let mut presumed = false;
+    let (mut made, unit) = match make(desk, batch, &mut presumed).await {
+        Ok(whole) => whole,
+        Err(trouble) => {
+            let made = None;
+            return Err(Failed {
+                trouble,
+                made,
+                presumed,
+            });
+        }
+    };
+    // The largest of what was made, and the commit may take a while.
+    made.writes.rows = Vec::new();
     crash_point!("tx.release");
     match unit.commit().await {
         Ok(()) => Ok(made),
-        Err(error @ StoreError::Unknown(_)) => Err((Some(made), error.into())),
-        Err(error) => Err(nothing(error)),
+        Err(error) => {
+            let made = matches!(error, StoreError::Unknown(_)).then_some(made);
+            let trouble = Trouble::Store(error);
+            Err(Failed {
+                trouble,
+                made,
+                presumed,
+            })
+        }
     }
+}
+
+/// Everything but the commit.
+async fn make<H: Handler, S: Store>(
+    desk: &Desk<H, S>,
+    batch: &Batch<H::Event>,
+    presumed: &mut bool,
+) -> Result<(Made, S::Unit), Trouble> {
+    let published = desk.acknowledged();
+    let mut unit = desk.store().begin(desk.at(), published).await?;
+    let made = decide(desk, batch, (&mut unit, published), presumed).await?;
+    unit.write(&made.writes).await?;
+    Ok((made, unit))
 }
 
 /// Positions and inbox, then rows, then decisions in order; a row that a decision turns out to need is loaded and the
@@ -54,8 +99,8 @@ pub(crate) async fn handle<H: Handler, S: Store>(
 async fn decide<H: Handler, S: Store>(
     desk: &Desk<H, S>,
     batch: &Batch<H::Event>,
-    unit: &mut S::Unit,
-    published: Sequence,
+    (unit, published): (&mut S::Unit, Sequence),
+    presumed: &mut bool,
 ) -> Result<Made, Trouble> {
     let admissions = unit.admit(&moves(desk, batch), &batch.arrivals()).await?;
     let answers: Vec<_> = batch.answers.iter().map(|(_, answer)| answer.clone()).collect();
@@ -65,8 +110,13 @@ async fn decide<H: Handler, S: Store>(
 
     let mut deciding = Deciding::new(desk, batch, (unit.next_sequence(), published));
     deciding.admitted(&admissions, &answered, &fired);
-    while let Need::Rows(keys) = deciding.advance().map_err(Trouble::Halt)? {
-        deciding.loaded(unit.load(&keys).await?);
+    loop {
+        let need = deciding.advance();
+        *presumed = deciding.has_presumed();
+        match need.map_err(Trouble::Halt)? {
+            Need::Rows(keys) => deciding.loaded(unit.load(&keys).await?)?,
+            Need::Nothing => break,
+        }
     }
     let made = deciding.finish();
     desk.judge(&made).map_err(Trouble::Halt)?;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use compact_str::CompactString;
 use foldhash::fast::RandomState;
+use indexmap::map::Entry;
 use indexmap::{IndexMap, IndexSet};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -101,6 +102,8 @@ struct Slot {
     stored: Option<Arc<str>>,
     value: OnceCell<Option<Box<dyn Any + Send>>>,
     encode: Option<Encode>,
+    /// Nobody has looked whether the row is there.
+    presumed: bool,
 }
 
 /// Rows of one entity, in the order in which they were loaded, which is that of locks.
@@ -150,7 +153,7 @@ impl Rows {
     /// Makes the row known to be absent: for tests of a handler.
     #[must_use]
     pub fn without<T>(mut self, entity: Entity<T>, key: &str) -> Self {
-        self.insert(StoredRow {
+        let _never_presumed = self.insert(StoredRow {
             key: RowKey::new(entity, key),
             version: 0,
             body: None,
@@ -173,14 +176,76 @@ impl Rows {
         }
     }
 
-    pub(crate) fn insert(&mut self, row: StoredRow) {
-        let slot = Slot {
-            version: row.version,
-            stored: row.body,
-            value: OnceCell::new(),
-            encode: None,
-        };
-        self.slots_mut(row.key.entity).entry(row.key.key).or_insert(slot);
+    /// Rows as they were loaded.
+    ///
+    /// # Errors
+    /// The name of an entity of which a row was taken not to be there, and is.
+    pub(crate) fn load(&mut self, rows: Vec<StoredRow>) -> Result<(), &'static str> {
+        self.make_room(&rows, |row| row.key.entity);
+        for row in rows {
+            let entity = row.key.entity.name;
+            if !self.insert(row) {
+                return Err(entity);
+            }
+        }
+        Ok(())
+    }
+
+    fn make_room<T>(&mut self, more: &[T], entity: impl Fn(&T) -> Rank) {
+        for run in more.chunk_by(|a, b| entity(a) == entity(b)) {
+            self.slots_mut(entity(&run[0])).reserve(run.len());
+        }
+    }
+
+    /// `false` where the row was taken not to be there, and is.
+    #[must_use]
+    fn insert(&mut self, row: StoredRow) -> bool {
+        let (version, stored) = (row.version, row.body);
+        match self.slots_mut(row.key.entity).entry(row.key.key) {
+            Entry::Occupied(slot) if slot.get().presumed => {
+                slot.into_mut().presumed = false;
+                version == 0
+            }
+            Entry::Occupied(_) => true,
+            Entry::Vacant(slot) => {
+                slot.insert(Slot {
+                    version,
+                    stored,
+                    value: OnceCell::new(),
+                    encode: None,
+                    presumed: false,
+                });
+                true
+            }
+        }
+    }
+
+    /// Takes for granted that there are no such rows.
+    pub(crate) fn presume_absent(&mut self, keys: Vec<RowKey>) {
+        self.make_room(&keys, |key| key.entity);
+        for RowKey { entity, key } in keys {
+            self.slots_mut(entity).entry(key).or_insert(Slot {
+                version: 0,
+                stored: None,
+                value: OnceCell::new(),
+                encode: None,
+                presumed: true,
+            });
+        }
+    }
+
+    /// Rows taken not to be there that no decision makes, so that nothing which is written would find them.
+    pub(crate) fn unproved(&self) -> Vec<RowKey> {
+        let mut unproved = Vec::new();
+        for (entity, slots) in &self.entities {
+            let of_entity = slots.iter().filter(|(_, slot)| slot.presumed && slot.encode.is_none());
+            unproved.extend(of_entity.map(|(key, _)| RowKey {
+                entity: *entity,
+                key: Arc::clone(key),
+            }));
+        }
+        unproved.sort();
+        unproved
     }
 
     /// Rows that were read though not loaded, since the last call.
@@ -206,6 +271,7 @@ impl Rows {
                 stored: None,
                 value,
                 encode,
+                presumed: false,
             };
             slots.insert(change.key.as_str().into(), slot);
         }
@@ -279,34 +345,87 @@ impl fmt::Debug for Rows {
 #[derive(Debug)]
 pub struct Wanted<'a> {
     rows: &'a Rows,
-    keys: Vec<(Rank, IndexSet<Arc<str>, RandomState>)>,
+    looked_for: Keys,
+    hardly_there: Keys,
 }
+
+/// The rows that a batch is known to need, each list in the order of locks.
+#[derive(Debug, Default)]
+pub(crate) struct Needed {
+    pub(crate) load: Vec<RowKey>,
+    /// Those that are most likely not there.
+    pub(crate) absent: Vec<RowKey>,
+}
+
+#[derive(Debug, Default)]
+struct Keys(Vec<(Rank, IndexSet<Arc<str>, RandomState>)>);
 
 impl<'a> Wanted<'a> {
     pub(crate) fn new(rows: &'a Rows) -> Self {
-        Self { rows, keys: Vec::new() }
+        Self {
+            rows,
+            looked_for: Keys::default(),
+            hardly_there: Keys::default(),
+        }
     }
 
     /// The decision will read this row.
     pub fn row<T>(&mut self, entity: Entity<T>, key: &str) {
         let rank = entity.rank();
-        if self.rows.knows(rank, key) {
-            return;
+        if !self.rows.knows(rank, key) {
+            self.looked_for.add(rank, key);
         }
-        let at = self.keys.iter().position(|(known, _)| *known == rank);
+    }
+
+    /// The decision will read this row, find none but in the rarest case, and make it.
+    ///
+    /// So nobody looks for it: the decision is asked for as if there were none, and a row that is there all the same shows
+    /// when the new one is to be written. The batch is then taken back and handled again, with such rows looked for like
+    /// all others, as those of the lane's next batches are. Saves a search for each record where that is rare, and costs a
+    /// batch where it is not. Rows of a [shared](Entity::shared) entity are looked for in any case.
+    pub fn absent<T>(&mut self, entity: Entity<T>, key: &str) {
+        let rank = entity.rank();
+        if rank.shared {
+            self.row(entity, key);
+        } else if !self.rows.knows(rank, key) {
+            self.hardly_there.add(rank, key);
+        }
+    }
+
+    /// What was collected; a row that one decision looks for is not taken for granted for another.
+    pub(crate) fn needed(self) -> Needed {
+        let mut absent = self.hardly_there;
+        for (rank, keys) in &mut absent.0 {
+            if let Some(looked_for) = self.looked_for.of(*rank) {
+                keys.retain(|key| !looked_for.contains(key));
+            }
+        }
+        Needed {
+            load: self.looked_for.in_order(),
+            absent: absent.in_order(),
+        }
+    }
+}
+
+impl Keys {
+    fn add(&mut self, rank: Rank, key: &str) {
+        let at = self.0.iter().position(|(known, _)| *known == rank);
         let at = at.unwrap_or_else(|| {
-            self.keys.push((rank, IndexSet::default()));
-            self.keys.len() - 1
+            self.0.push((rank, IndexSet::default()));
+            self.0.len() - 1
         });
-        let keys = &mut self.keys[at].1;
+        let keys = &mut self.0[at].1;
         if !keys.contains(key) {
             keys.insert(key.into());
         }
     }
 
-    /// The rows in the order of locks.
-    pub(crate) fn in_order(self) -> Vec<RowKey> {
-        let keys = self.keys.into_iter();
+    fn of(&self, rank: Rank) -> Option<&IndexSet<Arc<str>, RandomState>> {
+        self.0.iter().find(|(known, _)| *known == rank).map(|(_, keys)| keys)
+    }
+
+    fn in_order(self) -> Vec<RowKey> {
+        let keys = self.0.into_iter();
         let mut keys: Vec<_> = keys
             .flat_map(|(entity, keys)| keys.into_iter().map(move |key| RowKey { entity, key }))
             .collect();
@@ -350,7 +469,7 @@ mod tests {
     #[test]
     fn a_change_is_seen_and_keeps_the_version_it_was_loaded_at() {
         let mut rows = Rows::new();
-        rows.insert(stored("a", 7, "1"));
+        assert!(rows.insert(stored("a", 7, "1")));
         rows.apply(vec![Change::put(COUNT, "a".into(), 2)]);
         rows.apply(vec![Change::put(COUNT, "b".into(), 5)]);
         assert_eq!((rows.get(COUNT, "a"), rows.get(COUNT, "b")), (Some(&2), Some(&5)));
@@ -358,9 +477,48 @@ mod tests {
     }
 
     #[test]
+    fn what_one_decision_looks_for_is_not_taken_for_granted_for_another() {
+        let rows = Rows::new();
+        let mut wanted = Wanted::new(&rows);
+        wanted.absent(COUNT, "b");
+        wanted.absent(COUNT, "a");
+        wanted.row(COUNT, "b");
+        let names = |keys: &[RowKey]| keys.iter().map(|key| key.key.to_string()).collect::<Vec<_>>();
+        let needed = wanted.needed();
+        assert_eq!(
+            (names(&needed.load), names(&needed.absent)),
+            (vec!["b".to_owned()], vec!["a".to_owned()])
+        );
+
+        let mut wanted = Wanted::new(&rows);
+        wanted.absent(Entity::<i64>::shared("count of all", 1), "a");
+        let needed = wanted.needed();
+        assert_eq!((names(&needed.load), needed.absent), (vec!["a".to_owned()], vec![]));
+    }
+
+    #[test]
+    fn what_was_taken_not_to_be_there_is_proved_by_its_making_or_looked_for() {
+        let mut rows = Rows::new();
+        rows.presume_absent(vec![RowKey::new(COUNT, "a"), RowKey::new(COUNT, "b")]);
+        assert_eq!((rows.get(COUNT, "a"), rows.take_missed()), (None, vec![]));
+        rows.apply(vec![Change::put(COUNT, "a".into(), 1)]);
+        assert_eq!(rows.unproved(), [RowKey::new(COUNT, "b")]);
+        assert_eq!(rows.load(vec![stored("b", 3, "1")]), Err("count"));
+
+        let absent = StoredRow {
+            body: None,
+            ..stored("c", 0, "")
+        };
+        rows.presume_absent(vec![absent.key.clone()]);
+        assert_eq!(rows.unproved(), std::slice::from_ref(&absent.key));
+        assert_eq!(rows.load(vec![absent]), Ok(()));
+        assert_eq!(rows.unproved(), []);
+    }
+
+    #[test]
     fn what_cannot_be_read_is_damage_and_not_absence() {
         let mut rows = Rows::new();
-        rows.insert(stored("a", 1, "{"));
+        assert!(rows.insert(stored("a", 1, "{")));
         assert_eq!(rows.get(COUNT, "a"), None);
         assert!(rows.damage().expect("damage is kept").contains("count"));
     }

@@ -82,6 +82,55 @@ fn a_panic_in_a_hint_harms_nobody() {
 }
 
 #[test]
+fn a_row_that_was_taken_not_to_be_there_is_found_when_it_is() {
+    let world = World::new();
+    world.send(&[word(1, "k", "first"), word(2, "other", "first")]);
+    world.run_until(|reader| handled(reader) == 2);
+    world.send(&[
+        word(3, "k", "first-again"),
+        word(4, "k", "third"),
+        word(5, "new", "first"),
+    ]);
+    world.run_until(|reader| handled(reader) == 5 && published(reader) == Ok(true));
+
+    let reader = open(&world.database());
+    assert_eq!(said(&reader, "k"), ["first", "first-again", "third"]);
+    assert_eq!(said(&reader, "new"), ["first"]);
+    assert_eq!(counts(&reader), [5, 0, 0, 0]);
+    assert_eq!(world.read("echo").len(), 5);
+}
+
+#[test]
+fn a_decision_that_writes_nothing_is_taken_on_what_is_there() {
+    let world = World::new();
+    world.send(&[word(1, "k", "refuse")]);
+    world.run_until(|reader| handled(reader) == 1);
+    assert_eq!(counts(&open(&world.database())), [0, 0, 1, 0]);
+    world.send(&[word(2, "k", "fine")]);
+    world.run_until(|reader| handled(reader) == 2);
+    world.send(&[word(3, "k", "refuse")]);
+    world.run_until(|reader| handled(reader) == 3);
+
+    let reader = open(&world.database());
+    assert_eq!(said(&reader, "k"), ["fine", "refuse"]);
+    assert_eq!(counts(&reader), [2, 0, 1, 0]);
+}
+
+#[test]
+fn nothing_stops_for_what_was_taken_not_to_be_there() {
+    let world = World::new();
+    world.send(&[word(1, "k", "fine")]);
+    world.run_until(|reader| handled(reader) == 1);
+    world.send(&[word(2, "k", "first-lost")]);
+    world.run_until(|reader| handled(reader) == 2);
+    assert_eq!(said(&open(&world.database()), "k"), ["fine", "first-lost"]);
+
+    world.send(&[word(3, "new", "first-lost")]);
+    let ended = world.run_to_its_end();
+    assert!(ended.to_string().contains("nowhere"), "{ended}");
+}
+
+#[test]
 fn only_the_redrive_topic_brings_a_dead_letter_in_and_only_once() {
     let world = World::new();
     world.send(&[word(1, "k", "refuse"), word(2, "k", "before")]);

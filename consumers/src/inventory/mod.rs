@@ -175,7 +175,7 @@ impl Handler for Inventory {
     fn rows(&self, event: &Event, wanted: &mut Wanted<'_>) {
         match event {
             Event::Placed(order, _) => {
-                wanted.row(RESERVATION, &order.order_id.text());
+                wanted.absent(RESERVATION, &order.order_id.text());
                 for item in &order.items {
                     wanted.row(STOCK, item.product_id.as_str());
                 }

@@ -19,6 +19,8 @@ pub(crate) struct Desk<H, S> {
     pub(super) positions: Vec<NextOffset>,
     pub(super) flood: Flood,
     pub(super) relay: LaneRelay,
+    /// How many batches must still find none of the rows that are hardly ever there before these are taken not to be.
+    pub(super) caution: u32,
 }
 
 impl<H: Handler, S: Store> Desk<H, S> {
@@ -62,6 +64,11 @@ impl<H: Handler, S: Store> Desk<H, S> {
     pub(crate) fn judge(&self, made: &Made) -> Result<(), Halt> {
         if made.refused.is_empty() {
             return Ok(());
+    /// Whether rows that are most likely not there are taken not to be ([`Wanted::absent`](crate::Wanted::absent)).
+    pub(crate) fn presumes(&self) -> bool {
+        self.caution == 0
+    }
+
         }
         self.shared.flood.judge(self.lane(), made.flood, &self.shared.settings)
     }

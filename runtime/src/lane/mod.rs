@@ -110,6 +110,7 @@ impl<H: Handler, S: Store> Lane<Claimed, H, S> {
                 positions: with.positions,
                 flood: claim.flood,
                 relay: with.relay,
+                caution: 0,
             },
             phase: PhantomData,
             inbox: Inbox::new(with.deliveries, with.buffered),

@@ -11,12 +11,16 @@ use crate::batch::Batch;
 use crate::crash_point;
 use crate::error::ServiceError;
 use crate::handler::Handler;
-use crate::made::Made;
+use crate::made::{Absent, Made};
 use crate::observer::Applied;
-use crate::pipeline::{self, Trouble, wrong};
+use crate::pipeline::{self, Failed, Trouble, wrong};
 use crate::record::Origin;
 use crate::shared::{Again, Notice};
 use crate::store::{Outcome, Sequence, Store, StoreError};
+
+/// So many batches look for every row, and must find none that is hardly ever there, before one is taken not to be there
+/// again: what comes again comes in rows, and each batch that is taken back takes others with it.
+const CAUTIOUS_BATCHES: u32 = 64;
 
 impl<P, H: Handler, S: Store> Lane<P, H, S> {
     /// The same lane in its next phase.
@@ -44,7 +48,11 @@ impl<P, H: Handler, S: Store> Lane<P, H, S> {
             let began = Instant::now();
             match pipeline::handle(&self.desk, &batch).await {
                 Ok(made) => self.done(batch, made, began),
-                Err((made, trouble)) => match self.mend(&trouble, made.is_some(), &mut wait).await? {
+                Err(failed) if failed.may_be_presumption() => {
+                    self.desk.caution = CAUTIOUS_BATCHES;
+                    left.push(batch);
+                }
+                Err(Failed { made, trouble, .. }) => match self.mend(&trouble, made.is_some(), &mut wait).await? {
                     Mend::Done => match made {
                         Some(made) => self.done(batch, made, began),
                         None => left.push(batch),
@@ -123,6 +131,11 @@ impl<P, H: Handler, S: Store> Lane<P, H, S> {
         crash_point!("commit.told");
         let writes = made.writes;
         self.desk.at.turn += 1;
+        self.desk.caution = match made.absent {
+            Absent::Unknown => self.desk.caution,
+            Absent::AsExpected => self.desk.caution.saturating_sub(1),
+            Absent::Found => CAUTIOUS_BATCHES,
+        };
         self.desk.flood = made.flood;
         if made.published > self.recorded {
             crash_point!("cursor.after");

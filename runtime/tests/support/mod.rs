@@ -34,7 +34,8 @@ const PATIENCE: Duration = Duration::from_secs(40);
 const SAID: Entity<Vec<String>> = Entity::new("said", 0);
 
 /// Remembers each word under its key and says it again. The word `panic` panics, `startle` panics in the hint, `refuse` is
-/// refused, `book-7` cannot be read without book 7.
+/// refused unless something was said before, `first-lost` stops the service unless something was said
+/// before, `book-7` cannot be read without book 7.
 pub(crate) struct Echo(Arc<Library>);
 
 /// Lends books while it is open; it has all but number 404.
@@ -97,9 +98,13 @@ impl Handler for Echo {
         })
     }
 
-    /// Names none, so that every decision is asked for twice.
-    fn rows(&self, event: &Word, _wanted: &mut Wanted<'_>) {
+    /// Names none, so that every decision is asked for twice; but takes for granted that nothing was said before `first`,
+    /// and before what is refused then.
+    fn rows(&self, event: &Word, wanted: &mut Wanted<'_>) {
         assert_ne!(event.word, "startle", "asked to");
+        if event.word == "refuse" || event.word.starts_with("first") {
+            wanted.absent(SAID, &event.key);
+        }
     }
 
     fn decide(&self, cause: &Cause, event: &Word, rows: &Rows) -> Result<Decision, Refusal> {
@@ -109,10 +114,11 @@ impl Handler for Echo {
             "panic" => panic!("asked to"),
             word => said.push(word.to_owned()),
         }
+        let nowhere = event.word == "first-lost" && said.len() == 1;
         let mut decision = Decision::new();
         decision.emit(Fact::new(
             cause.derive(0),
-            "echo".into(),
+            if nowhere { "nowhere" } else { "echo" }.into(),
             event.key.as_str(),
             event.word.clone().into(),
         ));

@@ -28,8 +28,8 @@ impl<T> Entity<T> {
         }
     }
 
-    /// An entity whose rows are written by several lanes. Processes then take turns with their transactions: batches of
-    /// different lanes mostly want the same rows, and in different orders. A kind of row that is shared and not said to
+    /// An entity whose rows are written by several lanes. Transactions that touch one then take turns: batches of different
+    /// lanes mostly want the same rows, and in different orders. A kind of row that is shared and not said to
     /// be costs waiting and repetition, and no update.
     #[must_use]
     pub const fn shared(name: &'static str, rank: u8) -> Self {

@@ -365,6 +365,62 @@ async fn a_server_without_a_connection_left_is_waited_for() {
     two.commit().await.expect("committed");
 }
 
+async fn in_time<T>(happens: impl Future<Output = T>) -> T {
+    let patience = Duration::from_secs(10);
+    tokio::time::timeout(patience, happens)
+        .await
+        .expect("it happens in time")
+}
+
+/// The next group begins while one is being committed; of the rows that both want it waits for the turn.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL; run by ./tests/run"]
+async fn the_next_group_begins_while_one_is_committed() {
+    let schema = Schema::fresh();
+    let store = open(&schema.url()).await;
+    let [first, second] = [claim(&store, 0).await, claim(&store, 1).await];
+    // A COMMIT that takes until somebody lets go of a lock.
+    let slow = "CREATE FUNCTION SCHEMA.wait() RETURNS trigger LANGUAGE plpgsql AS \
+        'BEGIN PERFORM pg_advisory_xact_lock(hashtext(TG_TABLE_SCHEMA)); RETURN NULL; END'; \
+        CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON SCHEMA.outbox DEFERRABLE INITIALLY DEFERRED \
+        FOR EACH ROW WHEN (NEW.lane = 0) EXECUTE FUNCTION SCHEMA.wait()";
+    schema.run(slow).await;
+    let holder = postgres::connect(&schema.url()).await;
+    let name = schema.name();
+    let lock = format!("SELECT pg_advisory_lock(hashtext('{name}'))");
+    holder.batch_execute(&lock).await.expect("locked");
+
+    let committing = tokio::spawn({
+        let store = store.clone();
+        async move { try_once(&store, first, 0).await }
+    });
+    let waits = format!(
+        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid = hashtext('{name}')::oid"
+    );
+    let committed = async {
+        while postgres::ask(&schema.url(), &waits).await == 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    in_time(committed).await;
+    let mut unit = in_time(store.begin(second, 0)).await.expect("begun beside it");
+    in_time(unit.admit(&[], &[])).await.expect("let in");
+    let key = [RowKey::new(SHELF, "0")];
+    let mut loading = Box::pin(unit.load(&key));
+    let early = tokio::time::timeout(Duration::from_millis(100), &mut loading).await;
+    assert!(early.is_err(), "the row may still change");
+    assert!(!committing.is_finished());
+
+    holder
+        .batch_execute("SELECT pg_advisory_unlock_all()")
+        .await
+        .expect("given up");
+    assert_eq!(committing.await.expect("no panic"), Ok(()));
+    let loaded = loading.await.expect("loaded");
+    assert_eq!((loaded[0].version, loaded[0].body.as_deref()), (1, Some("1")));
+    unit.commit().await.expect("committed");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL; run by ./tests/run"]
 async fn units_wait_for_one_another_where_connections_are_few() {

@@ -7,7 +7,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::{OwnedMutexGuard, OwnedRwLockReadGuard, RwLock, oneshot};
+use tokio::sync::{OwnedMutexGuard, OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock, oneshot};
 
 use super::StoreError;
 use super::held::Held;
@@ -25,6 +25,9 @@ pub(super) type Room = RwLock<()>;
 
 /// A place in the room.
 pub(super) type Seat = OwnedRwLockReadGuard<()>;
+
+/// The room to oneself.
+pub(super) type Alone = OwnedRwLockWriteGuard<()>;
 
 /// An empty room with so many seats.
 pub(super) fn room(seats: u32) -> Arc<Room> {

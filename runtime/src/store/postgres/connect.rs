@@ -32,15 +32,15 @@ const USER_TIMEOUT: Duration = Duration::from_secs(10);
 /// - `synchronous_commit`: a commit that is answered is on disk. Whatever the server's default is, it is not that default
 ///   that the guarantees rest on.
 /// - An owner that sleeps inside a unit (a stopped process, a machine that is gone) loses its transaction after 10 s, as
-///   it loses its lanes; a claim waits longer than that for a lock, so it ends by the lock and not by its own limit; a
-///   statement longer still.
+///   it loses its lanes, and the one that it has begun beside that after 10 s more; whoever waits for a lock waits longer
+///   than both, so it ends by the lock and not by its own limit; a statement longer still.
 /// - The statements find rows by their key and nothing else. Their plan must not be made from what a table looked like
 ///   while it was empty, nor anew for each batch: generic, nested loops over an index, in whose order rows come.
 const SETTINGS: &[(&str, &str)] = &[
     ("synchronous_commit", "on"),
     ("default_transaction_isolation", "read committed"),
     ("idle_in_transaction_session_timeout", "10s"),
-    ("lock_timeout", "15s"),
+    ("lock_timeout", "25s"),
     ("statement_timeout", "30s"),
     ("plan_cache_mode", "force_generic_plan"),
     ("enable_seqscan", "off"),

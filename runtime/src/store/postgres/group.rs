@@ -4,8 +4,11 @@
 //! then it is committed. Rows that many lanes change are locked and read once a group and written once: apart, lanes of
 //! one process would wait for one another's commit and write each of these rows for each lane.
 //!
-//! Units of a group ask for rows one after the other, so no order of locks holds over the whole group. Processes that lock
-//! shared rows therefore take turns, by an advisory lock from the beginning of a group to its end.
+//! While a group ends the next one is under way, in a session of its own and with other lanes: it begins, and lets its
+//! events in.
+//!
+//! Units of a group ask for rows one after the other, so no order of locks holds over the whole group. Groups that lock
+//! shared rows therefore take turns, of one process as of several, by an advisory lock from the first such row to the end.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,7 +24,7 @@ use super::session::Session;
 use super::tables::{lanes, state};
 use crate::crash_point;
 use crate::rows::RowKey;
-use crate::store::group::{self, Room, Seat};
+use crate::store::group::{self, Alone, Room, Seat};
 use crate::store::{Lane, Sequence, StoreError, Turn};
 
 /// Units under way at once: one decides, and the statements of another run. A third holds its lane's row for longer than it
@@ -49,9 +52,8 @@ pub(super) struct Writer {
     pool: Arc<Pool>,
     room: Arc<Room>,
     open: Mutex<Option<Arc<Group>>>,
-    /// Whether a unit has asked for shared rows before: the next group takes its turn before anything else, so that it
-    /// holds nothing that somebody before it waits for.
-    shares: AtomicBool,
+    /// Whoever ends a group: the next one stays open until it has ended.
+    ending: Arc<Mutex<()>>,
 }
 
 /// An open transaction. It is rolled back when nobody has it any more, unless it was committed: no statement of any unit
@@ -69,7 +71,7 @@ impl Writer {
             pool: Arc::clone(pool),
             room: group::room(SEATS),
             open: Mutex::default(),
-            shares: AtomicBool::new(false),
+            ending: Arc::default(),
         }
     }
 
@@ -92,27 +94,30 @@ impl Writer {
         Ok(Arc::new(Group {
             lease,
             units: group::Group::default(),
-            has_turn: AtomicBool::new(self.shares.load(Ordering::Relaxed)),
+            has_turn: AtomicBool::new(false),
         }))
     }
 
-    /// Ends the group once the lanes that wait by now have had their part.
+    /// Ends the group once the one before has ended, and the lanes that wait by then have had their part.
     pub(super) fn end_soon(self: Arc<Self>, seat: Seat) {
         let runtime = self.pool.runtime().clone();
+        let (ending, room) = (Arc::clone(&self.ending), Arc::clone(&self.room));
+        let mut queued = Box::pin(async move { (ending.lock_owned().await, room.write_owned().await) });
         // Queues for the room from within: whoever waits already comes first.
-        let mut queued = Box::pin(Arc::clone(&self.room).write_owned());
         let waits = queued.as_mut().now_or_never().is_none();
         debug_assert!(waits, "there is somebody in the room");
         drop(seat);
         runtime.spawn(async move {
-            let _alone = queued.await;
-            self.end_group().await;
+            let (_ending, alone) = queued.await;
+            self.end_group(alone).await;
         });
     }
 
-    /// Makes the group durable and tells everybody who waits for it. Whoever calls this has the room to himself.
-    async fn end_group(&self) {
+    /// Makes the group durable and tells everybody who waits for it. Whoever calls this has the room to himself, until the
+    /// group is taken from it.
+    async fn end_group(&self, alone: Alone) {
         let Some(group) = self.open().await.take() else { return };
+        drop(alone);
         if group.units.is_empty() {
             return;
         }
@@ -129,19 +134,13 @@ impl Writer {
             Err(shared) => shared.units.ended(&ended),
         }
     }
-
-    /// Notes that units of this process ask for shared rows.
-    fn note_sharing(&self) {
-        self.shares.store(true, Ordering::Relaxed);
-    }
 }
 
 impl Group {
-    /// Begins the transaction with its first unit, the turn of this process between them where it is due.
+    /// Begins the transaction with its first unit.
     pub(super) async fn begin_first(&self, at: Turn, published: Sequence) -> Result<lanes::Begun, Failure> {
         let session = self.lease.session()?;
-        let (start, turn) = (session.control("BEGIN"), take_turn(session, self.has_turn()));
-        let ((), (), begun) = try_join!(biased; start, turn, lanes::begin(session, at, published))?;
+        let ((), begun) = try_join!(biased; session.control("BEGIN"), lanes::begin(session, at, published))?;
         Ok(begun)
     }
 
@@ -159,16 +158,15 @@ impl Group {
     }
 
     /// Locks and holds those of the rows that are there and not held yet.
-    pub(super) async fn fetch(&self, writer: &Writer, keys: impl Iterator<Item = &RowKey>) -> Result<(), Failure> {
+    pub(super) async fn fetch(&self, keys: impl Iterator<Item = &RowKey>) -> Result<(), Failure> {
         let missing = state::by_entity(self.units.missing(keys));
         let session = self.session()?;
-        let turn_due = !self.has_turn() && missing.iter().any(|(entity, _)| entity.shared);
+        let turn_due = !self.has_turn.load(Ordering::Relaxed) && missing.iter().any(|(entity, _)| entity.shared);
         let turn = take_turn(session, turn_due);
         let loading = missing.iter().map(|(entity, keys)| state::load(session, *entity, keys));
         let ((), loaded) = try_join!(biased; turn, try_join_all(loading))?;
         if turn_due {
             self.has_turn.store(true, Ordering::Relaxed);
-            writer.note_sharing();
         }
         let mut held = self.units.held();
         for row in loaded.into_iter().flatten() {
@@ -177,10 +175,6 @@ impl Group {
             }
         }
         Ok(())
-    }
-
-    fn has_turn(&self) -> bool {
-        self.has_turn.load(Ordering::Relaxed)
     }
 
     /// Writes what the units changed of the rows that are held.

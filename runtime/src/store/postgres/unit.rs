@@ -113,8 +113,7 @@ impl PostgresUnit {
 
     /// Loads the rows that are not held; what is not there is not held afterwards either.
     async fn fetch(&self, keys: impl Iterator<Item = &RowKey>) -> Result<(), Failure> {
-        let place = self.place()?;
-        place.group.fetch(&place.writer, keys).await
+        self.place()?.group.fetch(keys).await
     }
 
     /// Waits until the one before has handed on what he decided.

@@ -43,7 +43,7 @@ pub(in crate::store::postgres) async fn claim(session: &Session, lane: Lane) -> 
     read(&session.row(CLAIM, &[&lane]).await?)
 }
 
-/// Waits for this process's turn with the rows that lanes of several processes write.
+/// Waits for this transaction's turn with the rows that several lanes write.
 pub(in crate::store::postgres) async fn take_turn(session: &Session) -> Result<(), Failure> {
     session.row(TURN, &[]).await.map(drop)
 }

@@ -8,9 +8,11 @@ use thiserror::Error;
 /// How a service runs. The defaults suit a group that catches up on a large backlog and then follows it live.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
-    /// Records of one lane in one unit of work. Cost per record falls as it grows, and memory rises; where the lanes that
-    /// are ready share a transaction, 500 of each of twelve is as good as 2,000.
-    pub batch_records: usize,
+    /// Records of one lane in one unit of work; `None` is what suits the store ([`Store::BATCH_RECORDS`]). Cost per record
+    /// falls as it grows, and memory rises.
+    ///
+    /// [`Store::BATCH_RECORDS`]: crate::store::Store::BATCH_RECORDS
+    pub batch_records: Option<usize>,
     /// Bytes fetched and not yet handled, over all lanes. Above one fetch, or one full lane stops the others.
     pub buffered_bytes: usize,
     /// Bytes of one lane fetched and not yet handled; beyond it the lane's partitions are paused.
@@ -90,7 +92,7 @@ pub enum StartAt {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            batch_records: 500,
+            batch_records: None,
             buffered_bytes: 10 << 20,
             lane_buffered_bytes: 2 << 20,
             in_flight_facts: 1_000,
@@ -133,7 +135,7 @@ impl Settings {
     /// The first setting that does not hold, and why.
     pub fn check(&self) -> Result<(), InvalidSettings> {
         let rules = [
-            ("batch_records", self.batch_records > 0, "must be at least 1"),
+            ("batch_records", self.batch_records != Some(0), "must be at least 1"),
             ("in_flight_facts", self.in_flight_facts > 0, "must be at least 1"),
             (
                 "drain",

@@ -9,6 +9,9 @@ use super::said::Said;
 use crate::report::Failure;
 use crate::units;
 
+/// What suits the database.
+const AUTO: &str = "auto";
+
 /// The runtime's settings, each checked for itself and with those it depends on.
 ///
 /// # Errors
@@ -16,7 +19,7 @@ use crate::units;
 pub(super) fn settings(said: &Said) -> Result<Settings, Failure> {
     let read = Read(said);
     let settings = Settings {
-        batch_records: read.count("runtime.batch_records")?,
+        batch_records: parse(said, "runtime.batch_records", batch_records)?,
         buffered_bytes: read.bytes("runtime.buffered_bytes")?,
         lane_buffered_bytes: read.bytes("runtime.lane_buffered_bytes")?,
         in_flight_facts: read.count("runtime.in_flight_facts")?,
@@ -49,7 +52,7 @@ pub(super) fn defaults() -> impl Iterator<Item = (String, String)> {
     let of = Settings::default();
     let bytes = |bytes: usize| units::written_size(bytes as u64);
     let texts = [
-        ("batch_records", of.batch_records.to_string()),
+        ("batch_records", AUTO.to_owned()),
         ("buffered_bytes", bytes(of.buffered_bytes)),
         ("lane_buffered_bytes", bytes(of.lane_buffered_bytes)),
         ("in_flight_facts", of.in_flight_facts.to_string()),
@@ -110,6 +113,16 @@ impl Read<'_> {
     }
 }
 
+fn batch_records(text: &str) -> Result<Option<usize>, String> {
+    if text == AUTO {
+        return Ok(None);
+    }
+    let records = text
+        .parse()
+        .map_err(|_| format!("{text:?} is neither a whole number nor {AUTO}"))?;
+    Ok(Some(records))
+}
+
 fn start(text: &str) -> Result<StartAt, String> {
     match text {
         "earliest" => Ok(StartAt::Earliest),
@@ -163,6 +176,19 @@ mod tests {
     #[test]
     fn the_defaults_that_are_shown_are_the_runtimes_own() {
         assert_eq!(settings(&Said::nothing()), Ok(Settings::default()));
+    }
+
+    #[test]
+    fn a_batch_is_a_number_of_records_or_what_suits_the_database() {
+        assert_eq!(batch_records("auto"), Ok(None));
+        assert_eq!(batch_records("250"), Ok(Some(250)));
+        let refused = batch_records("many").expect_err("no number");
+        assert!(refused.contains("auto"), "{refused}");
+        let none = Settings {
+            batch_records: Some(0),
+            ..Settings::default()
+        };
+        assert_eq!(none.check().map_err(|invalid| invalid.setting), Err("batch_records"));
     }
 
     #[test]

@@ -30,7 +30,7 @@ impl Tuning {
         let usual = Settings::default();
         Settings {
             adopt_database: true,
-            batch_records: self.batch.unwrap_or(usual.batch_records),
+            batch_records: self.batch.or(usual.batch_records),
             session_timeout: self.session_timeout.unwrap_or(usual.session_timeout),
             ..usual
         }

@@ -98,7 +98,7 @@ impl Beside {
             Self::Raw => "raw rdkafka",
             Self::OneInstance => "one instance",
             Self::TwelvePartitions => "12 partitions",
-            Self::UsualBatch => "batches of 500",
+            Self::UsualBatch => "the usual batches",
             Self::Nothing => "–",
         }
     }

@@ -40,6 +40,10 @@ impl<H: Handler, S: Store> Desk<H, S> {
         &self.shared.settings
     }
 
+    pub(crate) fn batch_records(&self) -> usize {
+        self.settings().batch_records.unwrap_or(S::BATCH_RECORDS)
+    }
+
     pub(crate) fn lane(&self) -> Lane {
         self.at.owner.lane
     }
@@ -60,15 +64,15 @@ impl<H: Handler, S: Store> Desk<H, S> {
         self.relay.acknowledged()
     }
 
-    /// Whether the group is flooded with dead letters if this becomes durable.
-    pub(crate) fn judge(&self, made: &Made) -> Result<(), Halt> {
-        if made.refused.is_empty() {
-            return Ok(());
     /// Whether rows that are most likely not there are taken not to be ([`Wanted::absent`](crate::Wanted::absent)).
     pub(crate) fn presumes(&self) -> bool {
         self.caution == 0
     }
 
+    /// Whether the group is flooded with dead letters if this becomes durable.
+    pub(crate) fn judge(&self, made: &Made) -> Result<(), Halt> {
+        if made.refused.is_empty() {
+            return Ok(());
         }
         self.shared.flood.judge(self.lane(), made.flood, &self.shared.settings)
     }

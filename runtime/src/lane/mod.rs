@@ -176,7 +176,7 @@ impl<H: Handler, S: Store> Lane<Consuming, H, S> {
             self.note_acknowledged();
             self.take_records(&mut batch)?;
             self.take_events(&mut batch);
-            batch.timers = self.timers.due(wall_clock(), self.desk.settings().batch_records);
+            batch.timers = self.timers.due(wall_clock(), self.desk.batch_records());
             if !batch.is_empty() || self.flush_due() {
                 return Ok(batch);
             }
@@ -207,7 +207,7 @@ impl<H: Handler, S: Store> Lane<Consuming, H, S> {
     }
 
     fn take_events(&mut self, batch: &mut Batch<H::Event>) {
-        let most = self.desk.settings().batch_records;
+        let most = self.desk.batch_records();
         while batch.answers.len() + batch.attempts.len() < most {
             let Some(event) = self.executor.try_next() else { return };
             take_event(&*self.desk.shared.observer, batch, event);
@@ -215,7 +215,7 @@ impl<H: Handler, S: Store> Lane<Consuming, H, S> {
     }
 
     fn take_records(&mut self, batch: &mut Batch<H::Event>) -> Result<(), Ended> {
-        let most = self.desk.settings().batch_records;
+        let most = self.desk.batch_records();
         while batch.records.len() < most && !self.is_full() && !self.missing.is_awaited() {
             match self.inbox.next() {
                 Some(Item::Record(record)) => self.take_record(batch, record)?,

@@ -46,6 +46,10 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// its own.
     const BLOCKING: bool;
 
+    /// Records of one lane that a unit takes unless the settings say otherwise: as many as memory allows where rows that
+    /// lanes share cost much for each transaction.
+    const BATCH_RECORDS: usize;
+
     /// Makes the database this group's, or checks that it is: the group's name, and the partition count of every topic
     /// it reads or writes (rule 13). What is already recorded stays.
     ///

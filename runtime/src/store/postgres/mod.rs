@@ -142,6 +142,7 @@ impl Store for PostgresStore {
     type Unit = PostgresUnit;
 
     const BLOCKING: bool = false;
+    const BATCH_RECORDS: usize = 1_000;
 
     async fn prepare(&self, group: &str, topics: &[TopicCount]) -> Result<Identity, StoreError> {
         let location = self.pool.location().to_owned();

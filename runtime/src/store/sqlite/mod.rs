@@ -153,6 +153,7 @@ impl Store for SqliteStore {
     type Unit = SqliteUnit;
 
     const BLOCKING: bool = true;
+    const BATCH_RECORDS: usize = 500;
 
     async fn prepare(&self, group: &str, topics: &[TopicCount]) -> Result<Identity, StoreError> {
         self.transact(|connection| {

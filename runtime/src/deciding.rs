@@ -13,9 +13,10 @@ use crate::letters;
 use crate::made::{Absent, Made, Place};
 use crate::pipeline::wrong;
 use crate::record::Record;
-use crate::rows::{Change, Needed, RowKey, Rows, StoredRow, Wanted};
+use crate::rows::{Change, RowKey, Rows, StoredRow};
 use crate::store::{Admission, Counts, DeadRow, Lane, Sequence, Store, StoreError};
 use crate::topology::Topology;
+use crate::wanted::{Needed, Wanted};
 
 /// What deciding waits for.
 #[derive(Debug)]

@@ -30,6 +30,7 @@ pub mod settings;
 mod shared;
 pub mod store;
 mod topology;
+mod wanted;
 
 pub use dependency::{Dependencies, Dependency};
 pub use error::{Halt, ServiceError};

@@ -42,6 +42,16 @@ impl Failed {
     }
 }
 
+impl Trouble {
+    /// Whether the lane would stop for it, or the batch's one record become a dead letter.
+    pub(crate) fn is_verdict<E>(&self, batch: &Batch<E>) -> bool {
+        match self {
+            Self::Halt(_) => true,
+            Self::Store(error) => matches!(error, StoreError::Refused(_)) && batch.records.len() == 1,
+        }
+    }
+}
+
 impl From<StoreError> for Trouble {
     fn from(error: StoreError) -> Self {
         Self::Store(error)

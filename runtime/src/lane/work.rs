@@ -22,6 +22,10 @@ use crate::store::{Outcome, Sequence, Store, StoreError};
 /// again: what comes again comes in rows, and each batch that is taken back takes others with it.
 const CAUTIOUS_BATCHES: u32 = 64;
 
+/// How often in a row a batch must come to the same end before a lane stops for it, or a record becomes a dead letter: what
+/// it was decided on may be what a unit beside it left, and that unit may fail yet.
+const VERDICTS: u32 = 3;
+
 impl<P, H: Handler, S: Store> Lane<P, H, S> {
     /// The same lane in its next phase.
     pub(super) fn enter<Q>(self) -> Lane<Q, H, S> {
@@ -43,13 +47,21 @@ impl<P, H: Handler, S: Store> Lane<P, H, S> {
     /// Handles a batch, whatever it takes: again when the database was away, in halves when it will not have the whole.
     pub(super) async fn work(&mut self, batch: Batch<H::Event>) -> Result<(), Ended> {
         let mut left = vec![batch];
-        let mut wait = RETRY_FIRST;
+        let (mut wait, mut doubts) = (RETRY_FIRST, VERDICTS);
         while let Some(batch) = left.pop() {
             let began = Instant::now();
             match pipeline::handle(&self.desk, &batch).await {
-                Ok(made) => self.done(batch, made, began),
+                Ok(made) => {
+                    doubts = VERDICTS;
+                    self.done(batch, made, began);
+                }
                 Err(failed) if failed.may_be_presumption() => {
                     self.desk.caution = CAUTIOUS_BATCHES;
+                    left.push(batch);
+                }
+                Err(failed) if doubts > 1 && failed.trouble.is_verdict(&batch) => {
+                    doubts -= 1;
+                    rest(&mut wait).await;
                     left.push(batch);
                 }
                 Err(Failed { made, trouble, .. }) => match self.mend(&trouble, made.is_some(), &mut wait).await? {

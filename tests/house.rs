@@ -93,7 +93,11 @@ fn one_call_is_made_without_the_compilers_guarantees() {
         let folder = root().join(name).join(room);
         let there = if folder.is_dir() { files(&folder) } else { Vec::new() };
         for file in there {
-            let times = fs::read_to_string(&file).unwrap_or_default().matches(lint).count();
+            let text = fs::read_to_string(&file).unwrap_or_default();
+            let times = text
+                .matches(lint)
+                .count()
+                .max(text.matches(concat!("unsafe", " {")).count());
             let file = file.strip_prefix(root()).expect("inside").to_owned();
             found.extend(std::iter::repeat_n(file, times));
         }

@@ -38,7 +38,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting(
         "database_connections",
         "8",
-        "connections of a service to PostgreSQL at most; its lanes share one for their transactions",
+        "connections of a service to PostgreSQL at most; its lanes share two for their transactions",
     ),
     setting(
         "database_migrate",

@@ -84,7 +84,10 @@ impl Connection {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", &self.brokers);
         config.set("client.id", concat!("orderflow/", env!("CARGO_PKG_VERSION")));
-        config.set("reconnect.backoff.max.ms", RECONNECT_MILLIS);
+        if !self.properties.contains_key("reconnect.backoff.ms") {
+            // Else it might be below the shortest, and refused.
+            config.set("reconnect.backoff.max.ms", RECONNECT_MILLIS);
+        }
         for (name, value) in defaults {
             config.set(*name, *value);
         }

@@ -31,7 +31,7 @@ use crate::store::{Lane, Sequence, StoreError, Turn};
 /// helps.
 const SEATS: u32 = 2;
 
-/// As many groups as may be open at once. A lane is always in the same one.
+/// As many groups as may be open at once. The units of a lane are always in the same one or its followers.
 #[derive(Debug)]
 pub(super) struct Groups(Vec<Arc<Writer>>);
 

@@ -46,7 +46,8 @@ pub struct PostgresOptions {
     /// Connections of one process at most, for transactions and for reading beside them; a server has one hundred for
     /// everybody.
     pub connections: NonZeroUsize,
-    /// Transactions under way at once, each shared by its lanes. More than one is of use where lanes share no rows.
+    /// Transactions open at once, each shared by its lanes; beside each the one before it may be ending. More than one is of
+    /// use where lanes share no rows.
     pub groups: NonZeroUsize,
     /// Whether opening brings an older schema up to date, or makes a missing one.
     pub migrate: bool,

@@ -87,18 +87,19 @@ pub(super) fn admin(connection: &Connection) -> Result<AdminClient<Listener>, Er
 
 /// A client that reads without a group.
 pub(crate) fn reader(connection: &Connection, defaults: &[(&str, &str)]) -> Result<BaseConsumer<Listener>, Error> {
-    let config = connection.client(defaults);
-    config
-        .create_with_context(Listener::of(connection))
-        .map_err(|error| configuration(&error))
+    let made = connection
+        .client(defaults)
+        .create_with_context(Listener::of(connection));
+    let reader: BaseConsumer<Listener> = made.map_err(|error| configuration(&error))?;
+    // Fetches the first token where one is needed: nobody connects without.
+    let _nothing_yet = reader.poll(Duration::ZERO);
+    Ok(reader)
 }
 
 /// All topics and brokers, or the sentence for a cluster that is not there. Asks for a little at a time, so that a refusal
 /// of our credentials is noticed and told as what it is: the client tries them again for ever.
 pub(crate) fn metadata(connection: &Connection, reader: &BaseConsumer<Listener>) -> Result<Metadata, Error> {
     let until = Instant::now() + REQUEST;
-    // A first token is fetched in here, where one is needed: without it nothing is sent.
-    let _nothing_yet = reader.poll(Duration::ZERO);
     loop {
         let left = until.saturating_duration_since(Instant::now());
         let error = match reader.fetch_metadata(None, left.min(STEP)) {

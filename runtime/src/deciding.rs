@@ -51,7 +51,9 @@ pub(crate) struct Deciding<'a, H: Handler> {
     hinted: bool,
     /// Whether rows that are hardly ever there are taken not to be.
     presuming: bool,
-    /// Rows that are hardly ever there, in the order of locks.
+    /// Whether some were.
+    presumed: bool,
+    /// Where none are: those rows, in the order of locks.
     absent: Vec<RowKey>,
     counts: Vec<Counts>,
     made: Made,
@@ -75,6 +77,7 @@ impl<'a, H: Handler> Deciding<'a, H> {
             next: 0,
             hinted: false,
             presuming: desk.presumes(),
+            presumed: false,
             absent: Vec::new(),
             counts: vec![Counts::default(); desk.topology().sources.len()],
             made: Made::new(desk.flood(), batch.attempts.clone(), sequences),
@@ -96,7 +99,7 @@ impl<'a, H: Handler> Deciding<'a, H> {
 
     /// Whether a decision may rest on rows that nobody looked for.
     pub(crate) fn has_presumed(&self) -> bool {
-        self.presuming && !self.absent.is_empty()
+        self.presumed
     }
 
     /// Takes rows that were asked for.
@@ -105,7 +108,7 @@ impl<'a, H: Handler> Deciding<'a, H> {
     /// [`StoreError::Stale`]: one of them was taken not to be there, and decided on.
     pub(crate) fn loaded(&mut self, rows: Vec<StoredRow>) -> Result<(), StoreError> {
         let surprising = |row: &StoredRow| row.version > 0 && self.absent.binary_search(&row.key).is_ok();
-        if self.made.absent == Absent::AsExpected && rows.iter().any(surprising) {
+        if !self.absent.is_empty() && rows.iter().any(surprising) {
             self.made.absent = Absent::Found;
         }
         self.rows.load(rows).map_err(|entity| StoreError::Stale {
@@ -153,13 +156,17 @@ impl<'a, H: Handler> Deciding<'a, H> {
     /// taken for granted.
     fn foresee(&mut self) -> Vec<RowKey> {
         let Needed { mut load, absent } = self.hints();
-        self.absent.clone_from(&absent);
+        if absent.is_empty() {
+            return load;
+        }
         if self.presuming {
+            self.presumed = true;
             self.rows.presume_absent(absent);
-        } else if !absent.is_empty() {
+        } else {
             self.made.absent = Absent::AsExpected;
-            load.extend(absent);
+            load.extend_from_slice(&absent);
             load.sort();
+            self.absent = absent;
         }
         load
     }

@@ -130,6 +130,15 @@ fn nothing_stops_for_what_was_taken_not_to_be_there() {
     assert!(ended.to_string().contains("nowhere"), "{ended}");
 }
 
+/// Once because it was decided on what nobody had looked for, and twice because a neighbour may have been wrong.
+#[test]
+fn a_lane_stops_for_what_comes_three_times_in_a_row() {
+    let world = World::new();
+    world.send(&[word(1, "k", "first-shaky")]);
+    world.run_until(|reader| handled(reader) == 1);
+    assert_eq!(said(&open(&world.database()), "k"), ["first-shaky"]);
+}
+
 #[test]
 fn only_the_redrive_topic_brings_a_dead_letter_in_and_only_once() {
     let world = World::new();

@@ -66,7 +66,10 @@ impl<P, H: Handler, S: Store> Lane<P, H, S> {
                 }
                 Err(Failed { made, trouble, .. }) => match self.mend(&trouble, made.is_some(), &mut wait).await? {
                     Mend::Done => match made {
-                        Some(made) => self.done(batch, made, began),
+                        Some(made) => {
+                            doubts = VERDICTS;
+                            self.done(batch, made, began);
+                        }
                         None => left.push(batch),
                     },
                     Mend::Again => left.push(batch),

@@ -397,12 +397,12 @@ async fn the_next_group_begins_while_one_is_committed() {
     let waits = format!(
         "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid = hashtext('{name}')::oid"
     );
-    let committed = async {
+    let commit_waits = async {
         while postgres::ask(&schema.url(), &waits).await == 0 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    in_time(committed).await;
+    in_time(commit_waits).await;
     let mut unit = in_time(store.begin(second, 0)).await.expect("begun beside it");
     in_time(unit.admit(&[], &[])).await.expect("let in");
     let key = [RowKey::new(SHELF, "0")];

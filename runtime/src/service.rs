@@ -211,7 +211,7 @@ async fn consume<H: Handler, S: Store>(
 ) -> Result<(), ServiceError> {
     let (ended, mut waiting) = tokio::sync::oneshot::channel();
     let thread = std::thread::Builder::new().name("consumer".to_owned()).spawn(move || {
-        let _nobody_waits = ended.send(Edge::new(client, setup).run());
+        let _nobody_waits = ended.send(Edge::new(client, setup).and_then(Edge::run));
     });
     thread.map_err(|error| ServiceError::Client(format!("no thread for the consumer: {error}")))?;
     let died = |_| ServiceError::Client("the consumer thread died; a defect".to_owned());

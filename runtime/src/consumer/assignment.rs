@@ -322,8 +322,7 @@ impl<H: Handler, S: Store> Edge<H, S> {
                 drain: draining,
             },
         );
-        let life = Life::start(number, (&self.with.runtime, S::BLOCKING), lane.live())
-            .map_err(|error| ServiceError::Client(format!("no thread for lane {number}: {error}")))?;
+        let life = Life::start(&self.home, lane.live());
         Ok(Hold::new(number, deliveries, drain, life, (buffered, positions)))
     }
 

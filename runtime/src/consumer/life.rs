@@ -1,18 +1,66 @@
 //! A lane at work: where it lives, and how it is ended.
 //!
-//! On a store that works on its caller's thread ([`Store::BLOCKING`](crate::store::Store::BLOCKING)) a lane has a thread of
-//! its own. As a task among tasks it would compute for milliseconds between two waits, and whoever it wakes is kept by tokio
-//! for the same worker, where nobody may take him away: lanes made to go on side by side would take turns.
+//! On a store that works on its caller's thread ([`Store::BLOCKING`](crate::store::Store::BLOCKING)) lanes live on threads of
+//! their own, a few for all of them. As a task among tasks a lane would compute for milliseconds between two waits, and
+//! whoever it wakes is kept by tokio for the same worker, where nobody may take him away: lanes made to go on side by side
+//! would take turns. Here whichever thread is free takes whoever was woken first.
 
 use std::io;
+use std::num::NonZero;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use async_executor::Executor;
 use futures_util::future::{AbortHandle, abortable};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot::{self, error::TryRecvError};
+use tokio::sync::watch;
 
-use crate::store::Lane;
+/// As many threads as processors, but not fewer than units that may be under way at once on SQLite, and no more than find
+/// work there: one connection writes, one lane decides, the others decode. Each more costs some 4 MiB, which the allocator
+/// keeps for it.
+const THREADS: RangeInclusive<usize> = 3..=5;
+
+/// Where lanes live.
+pub(super) enum Home {
+    /// They are tasks of the service's runtime.
+    Tasks(Handle),
+    /// On threads of their own, which wait in the service's runtime and end with this value.
+    Threads {
+        executor: Arc<Executor<'static>>,
+        _open: watch::Sender<()>,
+    },
+}
+
+impl Home {
+    /// A home on threads of its own, or in `runtime`.
+    ///
+    /// # Errors
+    /// The system gives no more threads.
+    pub(super) fn open(runtime: &Handle, own_threads: bool) -> io::Result<Self> {
+        if !own_threads {
+            return Ok(Self::Tasks(runtime.clone()));
+        }
+        let processors = thread::available_parallelism().map_or(1, NonZero::get);
+        let executor = Arc::new(Executor::new());
+        let (open, _) = watch::channel(());
+        for number in 0..processors.clamp(*THREADS.start(), *THREADS.end()) {
+            let (runtime, executor, mut open) = (runtime.clone(), Arc::clone(&executor), open.subscribe());
+            let named = thread::Builder::new().name(format!("lanes-{number}"));
+            named.spawn(move || runtime.block_on(executor.run(open.changed())))?;
+        }
+        Ok(Self::Threads { executor, _open: open })
+    }
+
+    fn spawn(&self, life: impl Future<Output = ()> + Send + 'static) {
+        match self {
+            Self::Tasks(runtime) => drop(runtime.spawn(life)),
+            Self::Threads { executor, .. } => executor.spawn(life).detach(),
+        }
+    }
+}
 
 /// A lane at work.
 pub(super) struct Life {
@@ -22,30 +70,16 @@ pub(super) struct Life {
 }
 
 impl Life {
-    /// Lets it live, on a thread of its own or as a task of `runtime`, in which it waits either way.
-    ///
-    /// # Errors
-    /// The system gives no more threads.
-    pub(super) fn start(
-        lane: Lane,
-        (runtime, own_thread): (&Handle, bool),
-        life: impl Future<Output: Send> + Send + 'static,
-    ) -> io::Result<Self> {
+    /// Lets it live.
+    pub(super) fn start(home: &Home, life: impl Future<Output: Send> + Send + 'static) -> Self {
         let (life, abort) = abortable(life);
         let (going, gone) = oneshot::channel::<()>();
-        let life = async move {
+        home.spawn(async move {
             // What ended it has been told to the consumer thread.
             let _how = life.await;
             drop(going);
-        };
-        if own_thread {
-            let runtime = runtime.clone();
-            let named = thread::Builder::new().name(format!("lane-{lane}"));
-            named.spawn(move || runtime.block_on(life))?;
-        } else {
-            runtime.spawn(life);
-        }
-        Ok(Self { gone, abort })
+        });
+        Self { gone, abort }
     }
 
     /// Waits for its end, then sees to it.
@@ -74,20 +108,18 @@ impl Drop for Life {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
 
-    fn start(own_thread: bool, life: impl Future<Output: Send> + Send + 'static) -> Life {
-        Life::start(7, (&Handle::current(), own_thread), life).expect("a thread")
+    fn homes() -> [Home; 2] {
+        [false, true].map(|own_threads| Home::open(&Handle::current(), own_threads).expect("threads"))
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
     async fn a_life_that_does_not_end_is_ended() {
-        for own_thread in [true, false] {
+        for home in homes() {
             let held = Arc::new(());
             let kept = Arc::clone(&held);
-            let mut life = start(own_thread, async move {
+            let mut life = Life::start(&home, async move {
                 std::future::pending::<()>().await;
                 drop(kept);
             });
@@ -98,20 +130,24 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-    async fn a_panic_is_an_end() {
-        for own_thread in [true, false] {
-            let life = start(own_thread, async {
-                assert!(std::hint::black_box(false), "in a test");
-            });
+    async fn a_panic_is_an_end_of_one_life_only() {
+        for home in homes() {
+            for _ in 0..=2 * THREADS.end() {
+                let life = Life::start(&home, async {
+                    assert!(std::hint::black_box(false), "in a test");
+                });
+                life.finish(Duration::from_mins(1)).await;
+            }
+            let life = Life::start(&home, tokio::time::sleep(Duration::ZERO));
             life.finish(Duration::from_mins(1)).await;
         }
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
     async fn a_life_that_is_over_says_so() {
-        for own_thread in [true, false] {
+        for home in homes() {
             let (end, ended) = oneshot::channel::<()>();
-            let mut life = start(own_thread, ended);
+            let mut life = Life::start(&home, ended);
             assert!(!life.is_over());
             end.send(()).expect("it waits");
             let deadline = std::time::Instant::now() + Duration::from_mins(1);
@@ -122,5 +158,37 @@ mod tests {
             assert!(life.is_over(), "asked again");
             life.finish(Duration::ZERO).await;
         }
+    }
+
+    /// Two that wait for one another on their threads, as no two tasks of one worker could.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn lives_on_threads_compute_side_by_side() {
+        let home = Home::open(&Handle::current(), true).expect("threads");
+        let meeting = Arc::new(std::sync::Barrier::new(*THREADS.start()));
+        let lives: Vec<_> = (0..*THREADS.start())
+            .map(|_| {
+                let meeting = Arc::clone(&meeting);
+                Life::start(&home, async move { meeting.wait().is_leader() })
+            })
+            .collect();
+        for life in lives {
+            tokio::time::timeout(Duration::from_mins(1), life.finish(Duration::from_mins(2)))
+                .await
+                .expect("all of them are met");
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn threads_end_with_the_home_and_leave_nothing_of_a_life() {
+        let home = Home::open(&Handle::current(), true).expect("threads");
+        let held = Arc::new(());
+        let kept = Arc::clone(&held);
+        let life = Life::start(&home, async move {
+            std::future::pending::<()>().await;
+            drop(kept);
+        });
+        drop(home);
+        life.finish(Duration::ZERO).await;
+        assert_eq!(Arc::strong_count(&held), 1, "nothing of it is left");
     }
 }

@@ -39,6 +39,7 @@ pub(crate) use self::context::Context;
 use self::context::Rebalance;
 use self::detach::detach;
 use self::hold::Hold;
+use self::life::Home;
 
 /// How long the loop sleeps when nothing comes; what it does now and then, it does at least this often.
 const TICK: Duration = Duration::from_millis(100);
@@ -65,6 +66,8 @@ pub(crate) struct Edge<H, S> {
     consumer: BaseConsumer<Context>,
     with: Setup<H, S>,
     lanes: BTreeMap<Lane, Hold>,
+    /// Where they live.
+    home: Home,
     /// Since when this member has had less than it must have (rule 12).
     incomplete: Option<(Instant, Halt)>,
     /// How often the assignment was made again for being fenced since a lane last got on.
@@ -87,12 +90,15 @@ pub(crate) struct Edge<H, S> {
 }
 
 impl<H: Handler, S: Store> Edge<H, S> {
-    pub(crate) fn new(consumer: BaseConsumer<Context>, with: Setup<H, S>) -> Self {
-        Self {
+    pub(crate) fn new(consumer: BaseConsumer<Context>, with: Setup<H, S>) -> Result<Self, ServiceError> {
+        let home = Home::open(&with.runtime, S::BLOCKING)
+            .map_err(|error| ServiceError::Client(format!("no threads for lanes: {error}")))?;
+        Ok(Self {
             consumer,
             publishing: with.shared.relay.failure(),
             with,
             lanes: BTreeMap::new(),
+            home,
             incomplete: None,
             fenced: 0,
             hole: None,
@@ -105,7 +111,7 @@ impl<H: Handler, S: Store> Edge<H, S> {
             full_since: None,
             paused: false,
             complained: None,
-        }
+        })
     }
 
     /// Runs until the service is to end, then lets everything go in order.

@@ -42,8 +42,8 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// A transaction on one lane.
     type Unit: Unit;
 
-    /// Whether its calls do their work on the thread of whoever makes them, for milliseconds: a lane then has a thread of
-    /// its own.
+    /// Whether its calls do their work on the thread of whoever makes them, for milliseconds: lanes then live
+    /// on threads of their own.
     const BLOCKING: bool;
 
     /// Records of one lane that a unit takes unless the settings say otherwise: as many as memory allows where rows that

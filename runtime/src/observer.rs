@@ -9,7 +9,7 @@ use crate::handler::Reason;
 use crate::record::Origin;
 use crate::store::{Counts, Lane, Sequence};
 
-/// Hears what the runtime does. Methods are called on the lanes' own threads: they return at once.
+/// Hears what the runtime does. Methods are called on threads that lanes share: they return at once.
 ///
 /// Every method does nothing by default, so an observer says only what it cares for.
 pub trait Observer: Send + Sync + 'static {

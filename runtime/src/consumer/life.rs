@@ -108,13 +108,22 @@ impl Drop for Life {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Barrier, mpsc};
+    use std::time::Instant;
+
     use super::*;
+
+    const DEADLINE: Duration = Duration::from_secs(20);
 
     fn homes() -> [Home; 2] {
         [false, true].map(|own_threads| Home::open(&Handle::current(), own_threads).expect("threads"))
     }
 
-    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn in_time<T>(waiting: impl Future<Output = T>) -> T {
+        tokio::time::timeout(DEADLINE, waiting).await.expect("in time")
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_life_that_does_not_end_is_ended() {
         for home in homes() {
             let held = Arc::new(());
@@ -124,62 +133,66 @@ mod tests {
                 drop(kept);
             });
             assert!(!life.is_over());
-            life.finish(Duration::ZERO).await;
+            in_time(life.finish(Duration::ZERO)).await;
             assert_eq!(Arc::strong_count(&held), 1, "nothing of it is left");
         }
     }
 
-    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_panic_is_an_end_of_one_life_only() {
         for home in homes() {
             for _ in 0..=2 * THREADS.end() {
                 let life = Life::start(&home, async {
                     assert!(std::hint::black_box(false), "in a test");
                 });
-                life.finish(Duration::from_mins(1)).await;
+                in_time(life.finish(2 * DEADLINE)).await;
             }
-            let life = Life::start(&home, tokio::time::sleep(Duration::ZERO));
-            life.finish(Duration::from_mins(1)).await;
+            let (tell, told) = oneshot::channel();
+            let _another = Life::start(&home, async {
+                tokio::time::sleep(Duration::ZERO).await;
+                tell.send("got on")
+            });
+            assert_eq!(in_time(told).await, Ok("got on"));
         }
     }
 
-    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_life_that_is_over_says_so() {
         for home in homes() {
             let (end, ended) = oneshot::channel::<()>();
             let mut life = Life::start(&home, ended);
             assert!(!life.is_over());
             end.send(()).expect("it waits");
-            let deadline = std::time::Instant::now() + Duration::from_mins(1);
+            let deadline = Instant::now() + DEADLINE;
             while !life.is_over() {
-                assert!(std::time::Instant::now() < deadline, "it has ended");
+                assert!(Instant::now() < deadline, "it has ended");
                 tokio::task::yield_now().await;
             }
             assert!(life.is_over(), "asked again");
-            life.finish(Duration::ZERO).await;
+            in_time(life.finish(Duration::ZERO)).await;
         }
     }
 
-    /// Two that wait for one another on their threads, as no two tasks of one worker could.
+    /// Each keeps its thread until all are there.
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
     async fn lives_on_threads_compute_side_by_side() {
         let home = Home::open(&Handle::current(), true).expect("threads");
-        let meeting = Arc::new(std::sync::Barrier::new(*THREADS.start()));
-        let lives: Vec<_> = (0..*THREADS.start())
-            .map(|_| {
-                let meeting = Arc::clone(&meeting);
-                Life::start(&home, async move { meeting.wait().is_leader() })
+        let together = Arc::new(Barrier::new(*THREADS.start()));
+        let (tell, met) = mpsc::channel();
+        let start = || {
+            let (together, tell) = (Arc::clone(&together), tell.clone());
+            Life::start(&home, async move {
+                together.wait();
+                // Nobody waits for the second any more.
+                let _waits = tell.send(());
             })
-            .collect();
-        for life in lives {
-            tokio::time::timeout(Duration::from_mins(1), life.finish(Duration::from_mins(2)))
-                .await
-                .expect("all of them are met");
-        }
+        };
+        let _lives: Vec<_> = std::iter::repeat_with(start).take(*THREADS.start()).collect();
+        assert_eq!(met.recv_timeout(DEADLINE), Ok(()), "each on a thread of its own");
     }
 
-    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-    async fn threads_end_with_the_home_and_leave_nothing_of_a_life() {
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_life_ends_with_its_home() {
         let home = Home::open(&Handle::current(), true).expect("threads");
         let held = Arc::new(());
         let kept = Arc::clone(&held);
@@ -188,7 +201,8 @@ mod tests {
             drop(kept);
         });
         drop(home);
-        life.finish(Duration::ZERO).await;
+        // Not by being told to: that would come later.
+        in_time(life.finish(2 * DEADLINE)).await;
         assert_eq!(Arc::strong_count(&held), 1, "nothing of it is left");
     }
 }

@@ -43,7 +43,7 @@ pub trait Store: Clone + Send + Sync + 'static {
     type Unit: Unit;
 
     /// Whether its calls do their work on the thread of whoever makes them, for milliseconds: lanes then live
-    /// on threads of their own.
+    /// on a few threads of their own. None of its calls may block a thread until another unit gets on; they wait as futures do.
     const BLOCKING: bool;
 
     /// Records of one lane that a unit takes unless the settings say otherwise: as many as memory allows where rows that

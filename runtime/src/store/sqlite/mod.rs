@@ -57,7 +57,7 @@ struct Shared {
     committer: Committer,
     _checkpointer: Checkpointer,
     /// Sees nothing of an open transaction: a fact that is not durable must not be published.
-    reads: Plain<Connection>,
+    reads: Mutex<Connection>,
     durability: Durability,
     room: Arc<Room>,
     writer: Arc<Mutex<Writer>>,
@@ -77,7 +77,7 @@ impl SqliteStore {
         let writer = Writer::open(path.clone(), *options, lock)?;
         let durability = writer.durability();
         let writer = Arc::new(Mutex::new(writer));
-        let reads = Plain::new(open::reader(&path)?);
+        let reads = Mutex::new(open::reader(&path)?);
         let checkpointer = Checkpointer::start(&path, *options, (Arc::clone(&room), Arc::clone(&writer)))?;
         let committer = Committer::start((Arc::clone(&room), Arc::clone(&writer)), checkpointer.waker())?;
         let shared = Shared {
@@ -131,9 +131,9 @@ impl SqliteStore {
         }
     }
 
-    /// Reads what is durable.
-    async fn read<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
-        let read = work(&self.shared.reads.lock().unwrap_or_else(PoisonError::into_inner));
+    /// Reads what is durable. Who has to wait for it leaves his thread to lanes that need not.
+    async fn read<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send) -> Result<T, StoreError> {
+        let read = work(&*self.shared.reads.lock().await);
         let read = read.map_err(|error| failure::meaning(&error, &self.shared.path))?;
         self.shared.durability.of_all_that_was_read().await?;
         Ok(read)

@@ -32,7 +32,8 @@ pub(crate) enum RunCommand {
     /// Charge orders, each once
     ///
     /// Reads orders, charges each through the payment gateway under a key that never changes, and announces that it was
-    /// processed or failed. The gateway is a built-in simulator with a ledger of its own.
+    /// processed or failed. The gateway is a built-in simulator with a ledger of its own, the file gateway.db in --data-dir.
+    /// Several instances on PostgreSQL must have one --data-dir: two ledgers are two gateways, and both may charge.
     #[command(after_long_help = help::sections(&[
         "orderflow run payment",
         "orderflow run payment --brokers kafka-1:9092 --data-dir /var/lib/orderflow",

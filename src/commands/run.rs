@@ -72,6 +72,10 @@ fn callers(settings: &Settings) -> Result<Callers, Failure> {
     })?;
     let gateway =
         Simulator::open(&settings.ledger(), settings.amount_limit_minor).map_err(|error| of_ledger(&error))?;
+    if let Database::Postgres(_) = settings.database(payment::GROUP)? {
+        let ledger = settings.ledger();
+        tracing::info!(ledger = %ledger.display(), "every other instance of payment must keep its books in this file too");
+    }
     let callers = Callers::none().with(payment::CHARGE, Charging(gateway), EffectSettings::default());
     callers.map_err(|error| Failure::from_error(Slug::ConfigInvalid, &error))
 }

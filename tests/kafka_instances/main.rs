@@ -92,6 +92,26 @@ fn the_lanes_of_a_killed_member_move_again_after_its_session() {
     fleet.copies_in_order();
 }
 
+/// They share the folder of the gateway's books.
+#[test]
+#[ignore = "needs Kafka's jars and PostgreSQL; run by ./tests/run"]
+fn several_payments_charge_each_order_once() {
+    const PAID: &str = "SELECT coalesce(sum(applied), 0)::bigint FROM payment.v_progress WHERE topic = 'orders'";
+    let fleet = fleet();
+    fleet.stock_up();
+    let inventory = fleet.run("inventory", "inventory");
+    let mut members: Vec<_> = (0..3).map(|n| fleet.run("payment", &format!("payment-{n}"))).collect();
+    wait_until("two lanes each", SOON, || {
+        members.iter().all(|member| last_assigned(member) == Some(LANES / 3))
+    });
+    fleet.place(1_500);
+    let paid = || fleet.database.number(PAID).unwrap_or(0);
+    wait_until("the first payments", SOON, || paid() > 0);
+    members[0].kill();
+    wait_until("all payments", SOON, || paid() == 1_500);
+    fleet.assert_clean(&[&inventory, &members[1], &members[2]]);
+}
+
 #[test]
 #[ignore = "needs Kafka's jars and PostgreSQL; run by ./tests/run"]
 fn in_a_fixed_place_a_killed_member_has_its_lanes_back_at_once() {

@@ -95,7 +95,7 @@ slugs! {
      runs. A service that started once with it starts without it: it keeps the ids in registry.json below --data-dir. A \
      record whose schema is not known waits in its partition until the registry is back."
 
-    RegistryUntrusted "registry-untrusted" Failed "The schema registry's certificate is not to be trusted"
+    RegistryUntrusted "registry-untrusted" Refused "The schema registry's certificate is not to be trusted"
     "Its certificate is expired, is for another name, or comes from an authority that nobody here vouches for; or there is \
      no TLS behind the address. Nothing was shown to it. For an authority of your own set registry.ca_file to its \
      certificate (PEM); certificates are always verified."

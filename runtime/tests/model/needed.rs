@@ -160,13 +160,13 @@ fn rule_8_is_needed_or_what_is_taken_as_done_is_published_though_it_never_was() 
     lane_breaks(&[UnknownIsNotDone], "answers", PUBLISHED_WAS_COMMITTED);
 }
 
-/// The state is right and the books are not: applied once, and a duplicate besides.
 /// The commit failed, another owner took one turn, and the turn says that it happened: it is asked under the own epoch.
 #[test]
 fn rule_8_is_needed_with_the_epoch_or_anothers_turn_passes_for_the_own() {
     lane_breaks(&[EpochIsCompared], "answers", PUBLISHED_WAS_COMMITTED);
 }
 
+/// The state is right and the books are not: applied once, and a duplicate besides.
 #[test]
 fn rule_8_is_needed_with_rule_1_or_a_record_is_counted_twice() {
     lane_breaks(

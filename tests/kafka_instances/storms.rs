@@ -110,7 +110,7 @@ impl Members {
         match dice.below(4) {
             0 | 1 if room => self.join(fleet),
             _ if self.here.is_empty() => self.join(fleet),
-            2 => {
+            nth if self.who_leaves(nth == 2) => {
                 let mut leaving = self.here.swap_remove(dice.below(self.here.len()));
                 self.left += 1;
                 assert_eq!(leaving.stop(ENDED).code(), Some(0), "{}", leaving.log());
@@ -120,6 +120,15 @@ impl Members {
                 self.killed += 1;
                 dying.kill();
             }
+        }
+    }
+
+    /// As drawn; but before there have been two of one kind, there has been one of the other.
+    fn who_leaves(&self, drawn: bool) -> bool {
+        match (self.left, self.killed) {
+            (0, 1..) => true,
+            (1.., 0) => false,
+            _ => drawn,
         }
     }
 }

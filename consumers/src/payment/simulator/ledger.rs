@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use orderflow_domain::payment::Charge;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use thiserror::Error;
 use tokio::sync::oneshot;
 
@@ -181,7 +181,7 @@ fn open_writable(path: &Path) -> Result<Connection, LedgerError> {
         path: path.to_owned(),
         source,
     };
-    let connection = Connection::open(path).map_err(database)?;
+    let mut connection = Connection::open(path).map_err(database)?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(database)?;
     for (pragma, value, reads_back) in [("journal_mode", "wal", "wal"), ("synchronous", "full", "2")] {
         connection.pragma_update(None, pragma, value).map_err(database)?;
@@ -192,13 +192,18 @@ fn open_writable(path: &Path) -> Result<Connection, LedgerError> {
             });
         }
     }
-    if layout(&connection).map_err(database)? == 0 {
-        connection
-            .execute_batch(&format!("BEGIN IMMEDIATE; {CREATE} COMMIT;"))
-            .map_err(database)?;
-    }
+    create(&mut connection).map_err(database)?;
     check_layout(&connection, path)?;
     Ok(connection)
+}
+
+/// Makes the tables unless they are there. One process does, of several that look at the same time.
+fn create(connection: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    if layout(&transaction)? == 0 {
+        transaction.execute_batch(CREATE)?;
+    }
+    transaction.commit()
 }
 
 fn check_layout(connection: &Connection, path: &Path) -> Result<(), LedgerError> {

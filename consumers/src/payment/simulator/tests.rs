@@ -198,6 +198,25 @@ async fn the_ledger_outlives_the_gateway() {
     assert_eq!(charge_id(bench.charge(1, "tok_ok").await), charged);
 }
 
+/// As instances of payment do that are started together.
+#[test]
+fn a_new_ledger_is_made_once_whoever_opens_it_at_the_same_time() {
+    const AT_ONCE: usize = 6;
+    for _ in 0..10 {
+        let folder = TempDir::new().expect("a folder");
+        let path = folder.path().join(FILE_NAME);
+        let together = std::sync::Barrier::new(AT_ONCE);
+        std::thread::scope(|scope| {
+            for _ in 0..AT_ONCE {
+                scope.spawn(|| {
+                    together.wait();
+                    Simulator::open(&path, AMOUNT_LIMIT_MINOR).expect("a ledger")
+                });
+            }
+        });
+    }
+}
+
 #[tokio::test]
 async fn a_file_that_is_no_ledger_is_refused_by_its_name() {
     let folder = TempDir::new().expect("a folder");

@@ -4,8 +4,10 @@
 //!
 //! ```text
 //! main.rs      which faults, in which order
+//! minimal.rs   the small profile, without faults
 //! faults.rs    how each is done, and how it is seen to have hit
-//! stage.rs     the containers
+//! stage.rs     the cluster
+//! project.rs   its containers
 //! watch.rs     how the services get on meanwhile
 //! eye.rs       a look into the database
 //! load.rs      the orders
@@ -22,6 +24,8 @@ mod support;
 mod eye;
 mod faults;
 mod load;
+mod minimal;
+mod project;
 mod stage;
 mod watch;
 

@@ -1,6 +1,5 @@
 //! The cluster of the compose file as a project of its own, on free ports.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -9,30 +8,16 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::eye::Eye;
-use super::support::broker::free_port;
+use super::project::{PORTS, Project};
 use super::support::process::{orderflow, output_of, shown, stdout_of};
-use super::support::unique;
-
-/// From nothing to every container healthy.
-const UP: Duration = Duration::from_mins(4);
 
 /// From the start of a container that was there before to its health.
 const HEALTHY: Duration = Duration::from_mins(3);
 
-/// The ports of this machine under which the cluster is reached, by the variables of the compose file.
-const PORTS: [&str; 5] = [
-    "KAFKA_1_PORT",
-    "KAFKA_2_PORT",
-    "KAFKA_3_PORT",
-    "POSTGRES_PORT",
-    "REGISTRY_PORT",
-];
-
-/// The cluster. Containers, network and volumes go when it is dropped.
+/// The cluster.
 #[derive(Debug)]
 pub(crate) struct Stage {
-    project: String,
-    ports: BTreeMap<&'static str, u16>,
+    project: Project,
     inventories: usize,
     folder: TempDir,
 }
@@ -41,25 +26,16 @@ impl Stage {
     /// Brings everything up, with so many instances of inventory.
     pub(crate) fn start(inventories: usize) -> Self {
         let stage = Self {
-            project: unique(&super::support::setting("ORDERFLOW_TEST_PROJECT")),
-            ports: PORTS.map(|name| (name, free_port())).into(),
+            project: Project::new("cluster"),
             inventories,
             folder: TempDir::with_prefix("orderflow-docker").expect("a temporary folder"),
         };
         let started = Instant::now();
         let scale = format!("inventory={inventories}");
-        stdout_of(stage.compose().args(["up", "-d", "--scale", &scale]));
         let expected = ["kafka-1", "kafka-2", "kafka-3", "postgres", "registry", "payment"];
         let mut wanted: Vec<_> = expected.iter().map(|service| (*service, 0)).collect();
         wanted.extend((0..inventories).map(|n| ("inventory", n)));
-        for (service, n) in wanted {
-            let healthy = || {
-                stage
-                    .try_container(service, n)
-                    .is_some_and(|id| health(&id) == "healthy")
-            };
-            wait_until(&format!("{service} to be healthy"), UP, healthy);
-        }
+        stage.project.up(&["--scale", &scale], &wanted);
         eprintln!("up after {:.1?}", started.elapsed());
         stage.assert_registry_is_used();
         stage
@@ -82,14 +58,19 @@ impl Stage {
     /// A command that ends with 0 when our contracts are in the registry.
     pub(crate) fn check_registry(&self) -> Command {
         let mut command = self.orderflow();
-        let registry = format!("http://127.0.0.1:{}/apis/ccompat/v7", self.ports["REGISTRY_PORT"]);
+        let registry = format!(
+            "http://127.0.0.1:{}/apis/ccompat/v7",
+            self.project.port("REGISTRY_PORT")
+        );
         command.args(["schemas", "check", "--registry", &registry]);
         command
     }
 
     /// The brokers as this machine reaches them.
     pub(crate) fn brokers(&self) -> String {
-        let ports = PORTS[..3].iter().map(|name| format!("127.0.0.1:{}", self.ports[name]));
+        let ports = PORTS[..3]
+            .iter()
+            .map(|name| format!("127.0.0.1:{}", self.project.port(name)));
         ports.collect::<Vec<_>>().join(",")
     }
 
@@ -114,23 +95,12 @@ impl Stage {
 
     /// The `n`-th container of a service.
     pub(crate) fn container(&self, service: &str, n: usize) -> String {
-        self.try_container(service, n)
-            .unwrap_or_else(|| panic!("no container {n} of {service}"))
-    }
-
-    /// By label: the two versions of compose name containers in two ways.
-    fn try_container(&self, service: &str, n: usize) -> Option<String> {
-        let project = format!("label=com.docker.compose.project={}", self.project);
-        let service = format!("label=com.docker.compose.service={service}");
-        let number = format!("label=com.docker.compose.container-number={}", n + 1);
-        let filters = ["-f", &project, "-f", &service, "-f", &number];
-        let found = stdout_of(docker().args(["ps", "-aq", "--no-trunc"]).args(filters));
-        found.lines().next().map(str::to_owned)
+        self.project.container(service, n)
     }
 
     /// The network of the project.
     pub(crate) fn network(&self) -> String {
-        format!("{}_default", self.project)
+        self.project.network()
     }
 
     /// Sees how far each lane of these services has come.
@@ -157,27 +127,8 @@ impl Stage {
 
     /// The last lines of the daemons, for the sentence of a failed assertion.
     fn logs(&self) -> String {
-        let of = |service: &str, n| {
-            let container = self.container(service, n);
-            let output = output_of(docker().args(["logs", "--tail", "30", &container]));
-            format!("--- {service} {n}\n{}", shown(&output))
-        };
-        let inventories = (0..self.inventories).map(|n| of("inventory", n));
-        inventories.chain([of("payment", 0)]).collect()
-    }
-
-    fn compose(&self) -> Command {
-        let said = super::support::setting("ORDERFLOW_TEST_COMPOSE");
-        let mut words = said.split_whitespace();
-        let mut command = Command::new(words.next().expect("a command"));
-        command
-            .args(words)
-            .args(["--env-file", &super::support::setting("ORDERFLOW_TEST_IMAGES")])
-            .args(["-f", concat!(env!("CARGO_MANIFEST_DIR"), "/docker/compose.yaml")])
-            .args(["-p", &self.project])
-            .env("COMPOSE_PROFILES", "cluster")
-            .envs(self.ports.iter().map(|(name, port)| (name, port.to_string())));
-        command
+        let inventories = (0..self.inventories).map(|n| self.project.log("inventory", n));
+        inventories.chain([self.project.log("payment", 0)]).collect()
     }
 }
 
@@ -186,7 +137,6 @@ impl Drop for Stage {
         if std::thread::panicking() {
             eprintln!("{}", self.logs());
         }
-        drop(self.compose().args(["down", "-v", "-t", "1"]).output());
     }
 }
 
@@ -224,6 +174,6 @@ pub(crate) fn wait_healthy(container: &str) {
     });
 }
 
-fn health(container: &str) -> String {
+pub(crate) fn health(container: &str) -> String {
     inspect(container, "{{if .State.Health}}{{.State.Health.Status}}{{end}}")
 }

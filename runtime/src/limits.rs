@@ -16,16 +16,22 @@ const ANSWER: Duration = Duration::from_secs(10);
 
 const SIZE: &str = "max.message.bytes";
 const CLEANUP: &str = "cleanup.policy";
+const KEPT: &str = "retention.ms";
 
 type Described = BTreeMap<String, BTreeMap<String, String>>;
 
-/// Refuses dead-letter and redrive topics that are too small, and topics that forget records this group counts on.
+/// Refuses dead-letter and redrive topics that are too small, and topics that forget records this group counts on. Warns of
+/// topics that keep records for longer than `inbox_retention`.
 ///
 /// A cluster that does not let this client look is believed, and that is logged.
 ///
 /// # Errors
 /// [`ServiceError::Topics`], with what to change.
-pub(crate) async fn check(connection: &Connection, sources: &[Source], dense: bool) -> Result<(), ServiceError> {
+pub(crate) async fn check(
+    connection: &Connection,
+    sources: &[Source],
+    (dense, inbox_retention): (bool, Duration),
+) -> Result<(), ServiceError> {
     let of = connection.clone();
     // It may wait for a command that prints a token.
     let made = tokio::task::spawn_blocking(move || of.administering(Asking::of(&of))).await;
@@ -51,6 +57,12 @@ pub(crate) async fn check(connection: &Connection, sources: &[Source], dense: bo
             for topic in topics.iter().filter(|topic| !described.contains_key(**topic)) {
                 let right = Right::topic(Operation::DescribeConfigs, *topic);
                 tracing::warn!("the limits of {topic} cannot be looked at: Kafka denies this client {right}");
+            }
+            for topic in outlasting(&described, sources, inbox_retention) {
+                tracing::warn!(
+                    "{topic} keeps records for longer than this group remembers which it applied (runtime.inbox_retention): \
+                     one that is older than that when it is read for the first time becomes a dead letter"
+                );
             }
             judge(&described, sources, dense)
         }
@@ -85,10 +97,24 @@ fn values(resource: &ConfigResource) -> BTreeMap<String, String> {
     let wanted = resource
         .entries
         .iter()
-        .filter(|entry| [SIZE, CLEANUP].contains(&entry.name.as_str()));
+        .filter(|entry| [SIZE, CLEANUP, KEPT].contains(&entry.name.as_str()));
     wanted
         .filter_map(|entry| Some((entry.name.clone(), entry.value.clone()?)))
         .collect()
+}
+
+/// Topics that keep records for longer than the inbox does. Not redrive topics: what is redriven was a dead letter, and the
+/// inbox keeps those.
+fn outlasting<'a>(described: &Described, sources: &'a [Source], inbox: Duration) -> Vec<&'a str> {
+    let longer = |topic: &&str| {
+        let kept = described
+            .get(*topic)
+            .and_then(|values| values.get(KEPT)?.parse::<i128>().ok());
+        // -1 is for ever.
+        kept.is_some_and(|kept| kept < 0 || kept > i128::try_from(inbox.as_millis()).unwrap_or(i128::MAX))
+    };
+    let events = sources.iter().filter(|source| !source.redrive);
+    events.map(|source| &*source.topic).filter(longer).collect()
 }
 
 fn judge(described: &Described, sources: &[Source], dense: bool) -> Result<(), ServiceError> {
@@ -153,6 +179,20 @@ mod tests {
         assert_eq!(judge(&described("1114124", "delete"), &sources(), true), Ok(()));
         let refused = judge(&described("1048588", "delete"), &sources(), true).expect_err("too small");
         assert!(refused.to_string().contains("orders.g.dlq"), "{refused}");
+    }
+
+    #[test]
+    fn a_topic_that_keeps_records_longer_than_the_inbox_is_named() {
+        let named = |kept: &str| {
+            let mut described = described("1114124", "delete");
+            for values in described.values_mut() {
+                values.insert(KEPT.to_owned(), kept.to_owned());
+            }
+            outlasting(&described, &sources(), Duration::from_secs(10)).join(" ")
+        };
+        assert_eq!(named("10000"), "");
+        assert_eq!(named("10001"), "orders");
+        assert_eq!(named("-1"), "orders");
     }
 
     #[test]

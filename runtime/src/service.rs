@@ -145,7 +145,8 @@ impl<H: Handler> Service<H> {
         );
         let counts = counts.await?;
         if self.settings.cluster == Cluster::Kafka {
-            limits::check(connection, &sources, self.settings.dense).await?;
+            let memory = (self.settings.dense, self.settings.inbox_retention);
+            limits::check(connection, &sources, memory).await?;
         }
         let identity = store.prepare(&self.group, &counts).await?;
         consumer::check_membership(&self.settings, &identity)?;

@@ -170,7 +170,8 @@ slugs! {
     DatabaseForbidden "database-forbidden" Refused "The user of the database lacks a right"
     "A service needs to select, insert, update and delete in its schema, and the right to create in it for migrations. \
      Whoever only reads needs USAGE on the schema and SELECT on its tables. `orderflow db migrate` under another user \
-     makes the schema for services that may not."
+     makes the schema for services that may not. A service at work stops when a right is withdrawn; nothing half done was \
+     kept, and once the right is granted it goes on where it stopped."
 
     DatabaseUntrusted "database-untrusted" Refused "The database does not prove who it is"
     "sslmode asks for a certificate that a known authority has signed, with verify-full also for the host's name in it, \
@@ -182,8 +183,10 @@ slugs! {
      runs, and so does `orderflow db migrate`; a database on a server is made by hand. Check --data-dir and --database."
 
     StoreRefused "store-refused" Halted "The database must not be used as it is"
-    "It was written by a newer version, belongs to another program or service, or settings it depends on could not be \
-     applied. Nothing in it was changed. Run the version that wrote it, or give the right path."
+    "Nothing says that it is damaged: it was written or changed by a newer version, belongs to another program or service, \
+     was moved away, its tables are not to be seen, or what it depends on could not be applied. Nothing half done was \
+     kept. The message says which: run the version that wrote it, give the right path or URL, or put back what was taken \
+     away. Do not restore a backup before that is clear."
 
     DatabaseDamaged "database-damaged" Halted "The database is damaged"
     "It is not a database, or a broken one, or holds what it should not. Keep a copy, then restore a backup; do not delete \

@@ -45,7 +45,7 @@ pub enum ServiceError {
     /// Topics are missing, or not as they must be: mend the topics, then start again.
     #[error("{0}")]
     Topics(String),
-    /// The database is away, or it stopped being usable.
+    /// The database is away, or cannot be used as it is though nothing in it is broken.
     #[error(transparent)]
     Store(StoreError),
     /// A person must decide. Starting again changes nothing and may lose something.
@@ -148,7 +148,10 @@ pub enum Halt {
     /// Publishing cannot go on, whatever is retried.
     #[error("publishing: {0}")]
     Publishing(String),
-    /// The database is not what this program can go on with.
+    /// Records are compressed in a way that this build does not know.
+    #[error("{0}")]
+    Codec(String),
+    /// The database is damaged, or holds what this program never wrote.
     #[error("{0}")]
     Database(String),
 }
@@ -168,6 +171,7 @@ impl Halt {
             Self::FencedMember { .. } => "fenced-member",
             Self::Decision { .. } => "decision",
             Self::Publishing(_) => "publishing",
+            Self::Codec(_) => "halted",
             Self::Database(_) => "database-damaged",
         }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use orderflow_runtime::rows::{Entity, RowKey, StoredRow};
 use orderflow_runtime::store::postgres::{PostgresAddress, PostgresOptions, PostgresStore, PostgresUnit};
-use orderflow_runtime::store::{Lane, OutboxRow, Outcome, Store, StoreError, Turn, Unit, Writes};
+use orderflow_runtime::store::{Lane, OutboxRow, Outcome, Store, StoreError, Turn, Unit, Unusable, Writes};
 use orderflow_runtime::{Headers, store};
 use uuid::Uuid;
 
@@ -461,7 +461,7 @@ async fn a_program_stops_when_a_newer_one_has_renamed_a_column() {
     let read = store.outbox(0, 0, 10).await.expect_err("on that one or another");
     for stopped in [written, read] {
         assert!(
-            matches!(&stopped, StoreError::Halt(why) if why.contains("newer program")),
+            matches!(&stopped, StoreError::Unusable { kind: Unusable::Unfit, why } if why.contains("newer program")),
             "{stopped:?}"
         );
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use orderflow_runtime::store::postgres::{OpenError, PostgresAddress, PostgresOptions, PostgresReader, PostgresStore};
-use orderflow_runtime::store::{Store, StoreError, Unit};
+use orderflow_runtime::store::{Store, StoreError, Turn, Unit, Unusable};
 use tempfile::TempDir;
 
 use self::postgres::Schema;
@@ -72,13 +72,19 @@ async fn a_newer_schema_is_refused_and_left_alone() {
             matches!(refused, OpenError::NewerVersion { found: 99, .. }),
             "{refused:?}"
         );
-        assert!(matches!(StoreError::from(refused), StoreError::Halt(_)));
+        assert!(matches!(
+            StoreError::from(refused),
+            StoreError::Unusable {
+                kind: Unusable::Unfit,
+                ..
+            }
+        ));
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL; run by ./tests/run"]
-async fn a_newer_schema_halts_whoever_connects_again() {
+async fn a_newer_schema_stops_whoever_connects_again() {
     let schema = Schema::fresh();
     let store = open(&schema.url(), MIGRATES).await.expect("made");
     let claims = store.claim(&[0, 1]).await.expect("claimed");
@@ -86,10 +92,10 @@ async fn a_newer_schema_halts_whoever_connects_again() {
         .run("INSERT INTO SCHEMA.schema_versions (version, name) VALUES (99, 'to come')")
         .await;
     let unit = store.begin(claims[0].at, 0).await.expect("on the connection there is");
-    let halted = store.resolve(claims[1].at).await.expect_err("another one is refused");
+    let stopped = store.resolve(claims[1].at).await.expect_err("another one is refused");
     assert!(
-        matches!(&halted, StoreError::Halt(why) if why.contains("version 99")),
-        "{halted:?}"
+        matches!(&stopped, StoreError::Unusable { kind: Unusable::Unfit, why } if why.contains("version 99")),
+        "{stopped:?}"
     );
     unit.commit().await.expect("what was begun is finished");
 }
@@ -135,6 +141,48 @@ async fn a_user_without_rights_is_told_what_to_ask_for() {
         .commit()
         .await
         .expect("committed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL; run by ./tests/run"]
+async fn what_is_withdrawn_at_work_is_named_and_not_called_damage() {
+    let schema = Schema::fresh();
+    let role = schema.role("").await;
+    let store = open(&schema.url_of(&role), MIGRATES).await.expect("made by its owner");
+    let at = store.claim(&[0]).await.expect("claimed")[0].at;
+    for (withdrawn, given_back, expected) in [
+        (
+            format!("REVOKE UPDATE ON SCHEMA.lanes FROM {role}"),
+            format!("GRANT UPDATE ON SCHEMA.lanes TO {role}"),
+            Unusable::Right,
+        ),
+        (
+            format!("REVOKE USAGE ON SCHEMA SCHEMA FROM {role}"),
+            format!("GRANT USAGE ON SCHEMA SCHEMA TO {role}"),
+            // To a session that is open, the tables look as if they were not there.
+            Unusable::Unfit,
+        ),
+        (
+            "ALTER TABLE SCHEMA.outbox RENAME TO elsewhere".to_owned(),
+            "ALTER TABLE SCHEMA.elsewhere RENAME TO outbox".to_owned(),
+            Unusable::Unfit,
+        ),
+    ] {
+        schema.run(&withdrawn).await;
+        let stopped = write_nothing(&store, at).await.expect_err("refused");
+        assert!(
+            matches!(&stopped, StoreError::Unusable { kind, why } if *kind == expected && !why.contains("backup")),
+            "{withdrawn}: {stopped:?}"
+        );
+        schema.run(&given_back).await;
+        store.outbox(0, 0, 1).await.expect("all is as it was");
+    }
+}
+
+/// A unit on a session of this moment, and a look at the outbox.
+async fn write_nothing(store: &PostgresStore, at: Turn) -> Result<(), StoreError> {
+    drop(store.begin(at, 0).await?);
+    store.outbox(0, 0, 1).await.map(drop)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -11,7 +11,7 @@ use orderflow_producers::import::ImportError;
 use orderflow_producers::place::PlaceError;
 use orderflow_producers::stock::StockError;
 use orderflow_runtime::kafka::{self, Distrust, Right};
-use orderflow_runtime::store::{OpenError, StoreError, postgres, sqlite};
+use orderflow_runtime::store::{OpenError, StoreError, Unusable, postgres, sqlite};
 use orderflow_runtime::{Halt, ServiceError};
 use orderflow_schemas::registry::RegistryError;
 
@@ -220,12 +220,26 @@ fn of_halt(halt: &Halt) -> Failure {
 pub(super) fn of_store(error: &StoreError) -> Failure {
     match error {
         StoreError::Grown { .. } => Failure::from_error(Slug::TopicGrown, error),
-        StoreError::Halt(_) | StoreError::Refused(_) => Failure::from_error(Slug::DatabaseDamaged, error),
+        StoreError::Halt(_) => Failure::from_error(Slug::DatabaseDamaged, error),
+        StoreError::Refused(_) => Failure::from_error(Slug::StoreRefused, error),
+        StoreError::Unusable { kind, .. } => Failure::from_error(of_unusable(*kind), error),
         StoreError::Fenced { .. }
         | StoreError::Stale { .. }
         | StoreError::Undone
         | StoreError::Unknown(_)
         | StoreError::Unavailable(_) => Failure::from_error(Slug::StoreUnavailable, error),
+    }
+}
+
+/// The same name at work as when it is opened: see [`of_sqlite`] and [`of_postgres`].
+const fn of_unusable(kind: Unusable) -> Slug {
+    match kind {
+        Unusable::Credentials => Slug::DatabaseUnauthenticated,
+        Unusable::Certificate => Slug::DatabaseUntrusted,
+        Unusable::Right => Slug::DatabaseForbidden,
+        Unusable::Missing => Slug::StoreMissing,
+        Unusable::Place => Slug::StoreUnavailable,
+        Unusable::Unfit => Slug::StoreRefused,
     }
 }
 
@@ -260,6 +274,7 @@ pub(super) fn of_postgres(error: &postgres::OpenError) -> Failure {
         OpenError::Certificate { .. } => Slug::DatabaseUntrusted,
         OpenError::Forbidden { .. } => Slug::DatabaseForbidden,
         OpenError::Missing { .. } => Slug::StoreMissing,
+        OpenError::Damaged { .. } => Slug::DatabaseDamaged,
         OpenError::Unfit { .. }
         | OpenError::NewerVersion { .. }
         | OpenError::OlderVersion { .. }

@@ -288,7 +288,7 @@ impl<H: Handler, S: Store> Edge<H, S> {
         }
         match error.rdkafka_error_code() {
             Some(RDKafkaErrorCode::AutoOffsetReset) => self.check_positions(),
-            Some(RDKafkaErrorCode::NotImplemented) => Err(Halt::Database(
+            Some(RDKafkaErrorCode::NotImplemented) => Err(Halt::Codec(
                 "a record is compressed with a codec this build cannot read (zstd); produce with lz4, snappy, gzip or none"
                     .to_owned(),
             )

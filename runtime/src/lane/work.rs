@@ -100,7 +100,9 @@ impl<P, H: Handler, S: Store> Lane<P, H, S> {
             }
             StoreError::Undone | StoreError::Unknown(_) => Ok(Mend::Again),
             StoreError::Fenced { lane } => Err(self.again(Again::Fenced(lane))),
-            StoreError::Grown { .. } | StoreError::Halt(_) => Err(self.stop(error.into())),
+            StoreError::Grown { .. } | StoreError::Unusable { .. } | StoreError::Halt(_) => {
+                Err(self.stop(error.into()))
+            }
         }
     }
 
@@ -116,7 +118,7 @@ impl<P, H: Handler, S: Store> Lane<P, H, S> {
                     return Ok(Mend::Again);
                 }
                 Err(StoreError::Fenced { lane }) => return Err(self.again(Again::Fenced(lane))),
-                Err(StoreError::Halt(why)) => return Err(self.stop(StoreError::Halt(why).into())),
+                Err(error @ (StoreError::Unusable { .. } | StoreError::Halt(_))) => return Err(self.stop(error.into())),
                 Err(error) => self.pause(wait, &error.to_string()).await,
             }
         }

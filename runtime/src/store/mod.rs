@@ -54,7 +54,7 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// it reads or writes (rule 13). What is already recorded stays.
     ///
     /// # Errors
-    /// [`StoreError::Halt`] if the database belongs to another group, [`StoreError::Grown`] if a count differs.
+    /// [`StoreError::Unusable`] if the database belongs to another group, [`StoreError::Grown`] if a count differs.
     fn prepare(&self, group: &str, topics: &[TopicCount]) -> impl Future<Output = Result<Identity, StoreError>> + Send;
 
     /// Takes over lanes: raises each epoch and says where each stands. One statement per lane, so that of two claimants
@@ -210,7 +210,32 @@ pub enum StoreError {
         /// How many it had.
         recorded: i32,
     },
-    /// A person must decide. Stop and do not start again.
+    /// Nothing in it is broken, and it cannot be used as it is. Stop; a person changes what `why` says.
+    #[error("{why}")]
+    Unusable {
+        /// What kind of thing stands in the way.
+        kind: Unusable,
+        /// What, where, and what to do.
+        why: String,
+    },
+    /// It is damaged, or holds what it should not: a person must decide. Stop and do not start again.
     #[error("{0}")]
     Halt(String),
+}
+
+/// Why a sound database cannot be used, by what a person has to change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unusable {
+    /// The server refuses the user or the password.
+    Credentials,
+    /// The server does not prove who it is.
+    Certificate,
+    /// The user lacks a right.
+    Right,
+    /// There is none.
+    Missing,
+    /// Another process has it, or it may not be written where it is.
+    Place,
+    /// It is another program's, another group's or another version's, or something between breaks a guarantee.
+    Unfit,
 }

@@ -2,7 +2,7 @@
 
 use super::Ground;
 use super::hand::{Hand, rows};
-use crate::store::{Store, StoreError, TopicCount};
+use crate::store::{Store, StoreError, TopicCount, Unusable};
 
 fn topic(name: &str, partitions: i32) -> TopicCount {
     TopicCount {
@@ -59,9 +59,10 @@ pub async fn another_group_is_refused<G: Ground>(ground: G) {
     let store = ground.handle().await;
     store.prepare("inventory", &[]).await.expect("the first group may");
     let refused = store.prepare("payment", &[]).await.expect_err("another may not");
-    let StoreError::Halt(why) = refused else {
-        panic!("a person must decide: {refused:?}");
+    let StoreError::Unusable { kind, why } = refused else {
+        panic!("it is sound: {refused:?}");
     };
+    assert_eq!(kind, Unusable::Unfit);
     assert!(why.contains("inventory") && why.contains("payment"), "{why}");
     store
         .prepare("inventory", &[])

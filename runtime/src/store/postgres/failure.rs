@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
 
-use crate::store::StoreError;
+use crate::store::{StoreError, Unusable};
 
 /// What went wrong inside a unit, before it is put into words.
 #[derive(Debug)]
@@ -35,6 +35,14 @@ impl Failure {
     /// A contradiction between what the program says and what the database holds.
     pub(super) fn halt(why: impl Into<String>) -> Self {
         Self::Store(StoreError::Halt(why.into()))
+    }
+
+    /// A database that is sound and not this group's.
+    pub(super) fn unfit(why: impl Into<String>) -> Self {
+        Self::Store(StoreError::Unusable {
+            kind: Unusable::Unfit,
+            why: why.into(),
+        })
     }
 
     /// In the words of the store.
@@ -84,19 +92,32 @@ fn meaning(error: &Error, location: &str) -> StoreError {
         // An earlier statement of the transaction failed, as a rule another unit's.
         Some(code) if *code == SqlState::IN_FAILED_SQL_TRANSACTION => StoreError::Undone,
         Some(code) if is_refusal(code) => StoreError::Refused(plain(error)),
-        Some(code) if passes(code) => StoreError::Unavailable(why),
-        Some(_) => StoreError::Halt(why),
+        Some(code) if passes(code.code()) => StoreError::Unavailable(why),
+        Some(code) => lasting(code, why),
         None if is_too_large(error) => StoreError::Refused(plain(error)),
         None if is_unreadable(error) => StoreError::Halt(why),
         None => StoreError::Unavailable(why),
     }
 }
 
+/// What another try would meet again. Only an error of the server itself tells of damage: whoever is told so sets the
+/// database back.
+fn lasting(code: &SqlState, why: String) -> StoreError {
+    let kind = match code.code() {
+        "28P01" | "28000" => Unusable::Credentials,
+        "42501" => Unusable::Right,
+        "3D000" => Unusable::Missing,
+        _ if class(code.code()) == "XX" => return StoreError::Halt(why),
+        _ => Unusable::Unfit,
+    };
+    StoreError::Unusable { kind, why }
+}
+
 /// Whether the session is of no further use: its connection is gone, or it leads to a server that takes no writes.
 fn is_lost(error: &Error) -> bool {
     match error.code() {
         Some(code) => {
-            ["57", "58", "08"].contains(&class(code)) && *code != SqlState::QUERY_CANCELED
+            ["57", "58", "08"].contains(&class(code.code())) && *code != SqlState::QUERY_CANCELED
                 || [SqlState::READ_ONLY_SQL_TRANSACTION, SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT].contains(code)
                 // A plan made before the tables changed: a new session makes new ones.
                 || *code == SqlState::FEATURE_NOT_SUPPORTED
@@ -106,18 +127,18 @@ fn is_lost(error: &Error) -> bool {
 }
 
 /// The two characters that say what kind of error a code is.
-fn class(code: &SqlState) -> &str {
-    code.code().get(..2).unwrap_or_default()
+fn class(code: &str) -> &str {
+    code.get(..2).unwrap_or_default()
 }
 
 /// In the data: a NUL in a text, a key too long for its index, an id that is there already.
 fn is_refusal(code: &SqlState) -> bool {
-    ["22", "23", "54"].contains(&class(code))
+    ["22", "23", "54"].contains(&class(code.code()))
 }
 
 /// What another try may not meet: a server that starts or ends, a lock, a deadlock, too many connections, a full disk,
 /// a standby.
-fn passes(code: &SqlState) -> bool {
+pub(super) fn passes(code: &str) -> bool {
     ["08", "40", "53", "57", "58"].contains(&class(code))
         || [
             SqlState::LOCK_NOT_AVAILABLE,
@@ -125,7 +146,8 @@ fn passes(code: &SqlState) -> bool {
             SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
             SqlState::FEATURE_NOT_SUPPORTED,
         ]
-        .contains(code)
+        .iter()
+        .any(|passing| passing.code() == code)
 }
 
 /// The client library tells these apart by their words only.
@@ -158,11 +180,26 @@ pub(super) fn plain(error: &Error) -> String {
 
 /// What happened, where, and what to do.
 pub(super) fn sentence(error: &Error, location: &str) -> String {
+    match error.code() {
+        Some(_) => format!("{location}: {}", words(error)),
+        None => format!(
+            "{location} does not answer; check that the server runs and can be reached ({})",
+            plain(error)
+        ),
+    }
+}
+
+/// What happened and what to do, without where.
+pub(super) fn words(error: &Error) -> String {
     let said = plain(error);
-    let Some(code) = error.code() else {
-        return format!("{location} does not answer; check that the server runs and can be reached ({said})");
-    };
-    let what = match code.code() {
+    match error.code().and_then(|code| advice(code.code())) {
+        Some(what) => format!("{what} ({said})"),
+        None => said,
+    }
+}
+
+fn advice(code: &str) -> Option<&'static str> {
+    Some(match code {
         "53100" => "the server's disk is full; free some space there, the service goes on by itself",
         "53300" => {
             "the server has no connection left; raise its max_connections or lower the setting database_connections"
@@ -174,18 +211,53 @@ pub(super) fn sentence(error: &Error, location: &str) -> String {
         "57P03" => "the server starts or stops; the service waits",
         "42501" => "the user lacks a right; grant it, then start again",
         "3D000" => "there is no such database; create it, or give another URL",
-        "42P01" | "3F000" => "the tables are not there; were they dropped? restore a backup",
+        "42P01" | "3F000" => {
+            "the tables are not to be seen; does the user still have USAGE on the schema? was it renamed or dropped?"
+        }
         "42703" => "a column is not there: a newer program has changed the schema; start that one instead",
         "28P01" | "28000" => "the server refuses the user or the password",
         "26000" => {
             "the server lost our statements; a pooler in transaction mode stands between, connect to the server itself"
         }
+        "XX000" => "the server failed in itself, as it does where something is damaged; look at its log",
         _ => match class(code) {
             "08" | "57" => "the server ended the connection; the service connects again",
             "53" | "58" => "the server lacks a resource or failed; look at its log",
             "XX" => "the database is damaged; keep a copy of it and restore a backup",
-            _ => return format!("{location}: {said}"),
+            _ => return None,
         },
-    };
-    format!("{location}: {what} ({said})")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_the_server_finds_broken_in_itself_is_called_damaged() {
+        for (code, expected) in [
+            ("28P01", Some(Unusable::Credentials)),
+            ("28000", Some(Unusable::Credentials)),
+            ("42501", Some(Unusable::Right)),
+            ("3D000", Some(Unusable::Missing)),
+            ("42P01", Some(Unusable::Unfit)),
+            ("3F000", Some(Unusable::Unfit)),
+            ("42703", Some(Unusable::Unfit)),
+            ("26000", Some(Unusable::Unfit)),
+            ("42601", Some(Unusable::Unfit)),
+            ("XX000", None),
+            ("XX001", None),
+            ("XX002", None),
+        ] {
+            assert!(!passes(code), "{code}");
+            let kind = match lasting(&SqlState::from_code(code), String::new()) {
+                StoreError::Unusable { kind, .. } => Some(kind),
+                StoreError::Halt(_) => None,
+                other => panic!("{code}: {other:?}"),
+            };
+            assert_eq!(kind, expected, "{code}");
+            let damaged = advice(code).is_some_and(|what| what.contains("backup"));
+            assert_eq!(damaged, code > "XX000", "{code}");
+        }
+    }
 }

@@ -7,8 +7,8 @@ use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
 use tokio_rustls::rustls;
 
-use super::failure::{plain, sentence};
-use crate::store::StoreError;
+use super::failure::{passes, plain, sentence, words};
+use crate::store::{StoreError, Unusable};
 
 /// Why a database was not opened: what, where, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -60,6 +60,14 @@ pub enum OpenError {
         /// Why not.
         why: String,
     },
+    /// The server says that what it holds is damaged.
+    #[error("{location} is damaged; keep a copy of it and restore a backup ({why})")]
+    Damaged {
+        /// Where.
+        location: String,
+        /// What the server says.
+        why: String,
+    },
     /// It was written by a newer version of this program.
     #[error(
         "{location} has schema version {found}, this program knows up to {known}; use the newer program that wrote it"
@@ -94,10 +102,20 @@ pub enum OpenError {
 
 impl From<OpenError> for StoreError {
     fn from(error: OpenError) -> Self {
-        match error {
-            OpenError::Unavailable(why) => Self::Unavailable(why),
-            other => Self::Halt(other.to_string()),
-        }
+        let why = error.to_string();
+        let kind = match error {
+            OpenError::Unavailable(_) => return Self::Unavailable(why),
+            OpenError::Damaged { .. } => return Self::Halt(why),
+            OpenError::Credentials { .. } => Unusable::Credentials,
+            OpenError::Certificate { .. } => Unusable::Certificate,
+            OpenError::Forbidden { .. } => Unusable::Right,
+            OpenError::Missing { .. } => Unusable::Missing,
+            OpenError::Unfit { .. }
+            | OpenError::NewerVersion { .. }
+            | OpenError::OlderVersion { .. }
+            | OpenError::Foreign { .. } => Unusable::Unfit,
+        };
+        Self::Unusable { kind, why }
     }
 }
 
@@ -115,6 +133,7 @@ pub(super) fn refusal(error: &Error, location: &str) -> OpenError {
             what: "its owner grants CONNECT on the database and USAGE on the schema".to_owned(),
             why,
         },
+        Some("XX001" | "XX002") => OpenError::Damaged { location, why },
         None if is_certificate(error) => OpenError::Certificate { location, why },
         None if error.to_string().starts_with("invalid configuration")
             || error.to_string().starts_with("authentication error") =>
@@ -123,6 +142,11 @@ pub(super) fn refusal(error: &Error, location: &str) -> OpenError {
         }
         // A server without TLS does not get it by waiting.
         None if why.contains("does not support TLS") => OpenError::Unfit { location, why },
+        // What is between us and the server may say XX000, an error of its own, of something that passes.
+        Some(code) if !passes(code) && code != "XX000" => OpenError::Unfit {
+            location,
+            why: words(error),
+        },
         Some(_) | None => OpenError::Unavailable(sentence(error, &location)),
     }
 }

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use rusqlite::ErrorCode;
+use rusqlite::{ErrorCode, ffi};
 
-use crate::store::StoreError;
+use crate::store::{StoreError, Unusable};
 
 /// What went wrong inside a unit, before it is put into words.
 #[derive(Debug)]
@@ -33,6 +33,14 @@ impl Failure {
         Self::Store(StoreError::Halt(why.into()))
     }
 
+    /// A database that is sound and not this group's.
+    pub(super) fn unfit(why: impl Into<String>) -> Self {
+        Self::Store(StoreError::Unusable {
+            kind: Unusable::Unfit,
+            why: why.into(),
+        })
+    }
+
     /// In the words of the store.
     pub(super) fn of(self, path: &Path) -> StoreError {
         match self {
@@ -58,8 +66,23 @@ pub(super) fn meaning(error: &rusqlite::Error, path: &Path) -> StoreError {
             | Code::OperationAborted
             | Code::FileLockingProtocolFailed,
         ) => StoreError::Unavailable(sentence(error, path)),
-        _ => StoreError::Halt(sentence(error, path)),
+        Some(Code::DatabaseCorrupt | Code::NotADatabase | Code::InternalMalfunction) | None => {
+            StoreError::Halt(sentence(error, path))
+        }
+        Some(code) => StoreError::Unusable {
+            kind: match code {
+                Code::ReadOnly | Code::PermissionDenied if !is_moved(error) => Unusable::Place,
+                _ => Unusable::Unfit,
+            },
+            why: sentence(error, path),
+        },
     }
+}
+
+/// Whether the file was taken away while in use. Whoever started again would begin with an empty one.
+fn is_moved(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error().map(|error| error.extended_code);
+    code == Some(ffi::SQLITE_READONLY_DBMOVED)
 }
 
 /// What happened, where, and what to do.
@@ -89,8 +112,6 @@ pub(super) fn sentence(error: &rusqlite::Error, path: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
-    use rusqlite::ffi;
-
     use super::*;
 
     fn said(code: i32) -> StoreError {
@@ -113,16 +134,29 @@ mod tests {
     }
 
     #[test]
-    fn what_needs_a_person_halts() {
-        for code in [
-            ffi::SQLITE_CORRUPT,
-            ffi::SQLITE_NOTADB,
-            ffi::SQLITE_READONLY_DBMOVED,
-            ffi::SQLITE_PERM,
-            ffi::SQLITE_ERROR,
-            ffi::SQLITE_MISUSE,
-        ] {
+    fn what_is_damaged_halts() {
+        for code in [ffi::SQLITE_CORRUPT, ffi::SQLITE_CORRUPT_INDEX, ffi::SQLITE_NOTADB] {
             assert!(matches!(said(code), StoreError::Halt(_)), "{code}");
+        }
+        let unreadable = rusqlite::Error::InvalidColumnType(0, "epoch".to_owned(), rusqlite::types::Type::Text);
+        let unreadable = meaning(&unreadable, Path::new("/data/inventory.db"));
+        assert!(matches!(unreadable, StoreError::Halt(_)), "{unreadable:?}");
+    }
+
+    #[test]
+    fn what_is_sound_and_cannot_be_used_is_not_called_damaged() {
+        for (code, expected) in [
+            (ffi::SQLITE_READONLY, Unusable::Place),
+            (ffi::SQLITE_PERM, Unusable::Place),
+            (ffi::SQLITE_READONLY_DBMOVED, Unusable::Unfit),
+            (ffi::SQLITE_ERROR, Unusable::Unfit),
+            (ffi::SQLITE_MISUSE, Unusable::Unfit),
+        ] {
+            let said = said(code);
+            assert!(
+                matches!(&said, StoreError::Unusable { kind, .. } if *kind == expected),
+                "{code}: {said:?}"
+            );
         }
     }
 

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use thiserror::Error;
 
 use super::failure::sentence;
-use crate::store::StoreError;
+use crate::store::{StoreError, Unusable};
 
 /// Marks the file as ours; reads `OrdF`.
 const APPLICATION_ID: i64 = 0x4f72_6446;
@@ -124,10 +124,17 @@ fn owner(pid: Option<u32>) -> String {
 
 impl From<OpenError> for StoreError {
     fn from(error: OpenError) -> Self {
-        match error {
-            OpenError::Unavailable(why) => Self::Unavailable(why),
-            other => Self::Halt(other.to_string()),
-        }
+        let why = error.to_string();
+        let kind = match error {
+            OpenError::Unavailable(_) => return Self::Unavailable(why),
+            OpenError::Damaged { .. } => return Self::Halt(why),
+            OpenError::Locked { .. } | OpenError::Unwritable { .. } => Unusable::Place,
+            OpenError::Missing { .. } => Unusable::Missing,
+            OpenError::NewerVersion { .. } | OpenError::OlderVersion { .. } | OpenError::Foreign { .. } => {
+                Unusable::Unfit
+            }
+        };
+        Self::Unusable { kind, why }
     }
 }
 

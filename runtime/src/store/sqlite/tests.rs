@@ -12,7 +12,7 @@ use super::sync::Syncer;
 use super::{SqliteOptions, SqliteReader, SqliteStore, SqliteUnit};
 use crate::record::Headers;
 use crate::rows::{Entity, RowKey, StoredRow};
-use crate::store::{OutboxRow, Outcome, Retention, Store, StoreError, Turn, Unit, Writes};
+use crate::store::{OutboxRow, Outcome, Retention, Store, StoreError, Turn, Unit, Unusable, Writes};
 
 fn open(folder: &TempDir) -> SqliteStore {
     SqliteStore::open(&path(folder), &SqliteOptions::default()).expect("opens")
@@ -346,7 +346,7 @@ async fn a_lost_connection_is_made_anew_or_said_to_be_away() {
     std::fs::create_dir(path(&folder)).expect("made");
     let away = store.resolve(at).await;
     assert!(
-        matches!(&away, Err(StoreError::Halt(why)) if why.contains("group.db")),
+        matches!(&away, Err(StoreError::Unusable { kind: Unusable::Place, why }) if why.contains("group.db")),
         "{away:?}"
     );
     std::fs::remove_dir(path(&folder)).expect("removed");

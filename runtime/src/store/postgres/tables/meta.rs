@@ -35,7 +35,7 @@ pub(in crate::store::postgres) async fn belong_to(session: &Session, group: &str
     session.execute(sql, &[&group]).await?;
     match read(session).await?.group {
         Some(held) if held == group => Ok(()),
-        held => Err(Failure::halt(format!(
+        held => Err(Failure::unfit(format!(
             "the schema belongs to group {:?}, not to {group:?}; each group has a schema of its own: give another one with \
              ?schema=NAME",
             held.unwrap_or_default()

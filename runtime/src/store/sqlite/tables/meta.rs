@@ -31,7 +31,7 @@ pub(in crate::store::sqlite) fn belong_to(connection: &Connection, group: &str) 
     connection.execute("UPDATE meta SET group_name = ?1 WHERE group_name IS NULL", [group])?;
     match read(connection)?.group {
         Some(held) if held == group => Ok(()),
-        held => Err(Failure::halt(format!(
+        held => Err(Failure::unfit(format!(
             "the database belongs to group {:?}, not to {group:?}; each group has a database of its own: give another path",
             held.unwrap_or_default()
         ))),

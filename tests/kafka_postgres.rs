@@ -136,3 +136,70 @@ fn a_database_that_cannot_be_used_is_said_with_the_documented_code() {
     ended(format!("{}_missing", fleet.database.url()), 4, "no such database");
     ended("postgres://me@127.0.0.1:1/shop".to_owned(), 4, "does not answer");
 }
+
+/// A stranger does what the message says: whoever is told of damage sets a sound database back.
+#[test]
+#[ignore = "needs Kafka's jars and PostgreSQL; run by ./tests/run"]
+fn what_is_withdrawn_from_a_daemon_at_work_is_named_and_is_no_damage() {
+    let fleet = Fleet::on(System::start(1));
+    let role = format!("{}_user", fleet.database.name());
+    fleet.database.run(&format!(
+        "CREATE ROLE {role} LOGIN; GRANT CREATE ON DATABASE {} TO {role}",
+        fleet.database.name()
+    ));
+    let url = fleet.database.url_of(&role);
+    let run = |log: &str| fleet.run_with("inventory", log, &[("ORDERFLOW_DATABASE", url.as_str())]);
+    let payment = fleet.run("payment", "payment");
+    let mut made = run("made");
+    fleet.stock_up();
+    fleet.place(10);
+    fleet.wait_applied(10, SOON);
+    assert_eq!(made.stop(ENDED).code(), Some(0), "{}", made.log());
+
+    let end_sessions = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{role}'");
+    let newer = "INSERT INTO inventory.schema_versions (version, name) VALUES (99, 'to come')";
+    let mut applied = 10;
+    for (withdrawn, given_back, code, slug) in [
+        (
+            format!("REVOKE INSERT ON inventory.inbox FROM {role}"),
+            format!("GRANT INSERT ON inventory.inbox TO {role}"),
+            3,
+            "database-forbidden",
+        ),
+        (
+            format!("ALTER ROLE {role} NOLOGIN; {end_sessions}"),
+            format!("ALTER ROLE {role} LOGIN"),
+            3,
+            "database-unauthenticated",
+        ),
+        (
+            format!("{newer}; {end_sessions}"),
+            "DELETE FROM inventory.schema_versions WHERE version = 99".to_owned(),
+            5,
+            "store-refused",
+        ),
+    ] {
+        let mut at_work = run(slug);
+        fleet.place(1);
+        applied += 1;
+        fleet.wait_applied(applied, SOON);
+        fleet.database.run(&withdrawn);
+        fleet.place(1);
+        applied += 1;
+        // The same, whether it is noticed at work or at the start.
+        let mut started = None;
+        for daemon in [&mut at_work, started.insert(run(slug))] {
+            let ended = daemon.wait(SOON);
+            assert_eq!(ended.code(), Some(code), "{slug}: {}", daemon.log());
+        }
+        let (log, named) = (at_work.log(), format!("error[{slug}]"));
+        assert_eq!(log.matches(&named).count(), 2, "{log}");
+        assert!(!log.contains("restore a backup"), "{log}");
+        fleet.database.run(&given_back);
+    }
+    let service = run("again");
+    fleet.wait_applied(applied, SOON);
+    fleet.assert_clean(&[&service, &payment]);
+    drop(service);
+    fleet.database.run(&format!("DROP OWNED BY {role}; DROP ROLE {role}"));
+}

@@ -46,6 +46,19 @@ impl Database {
         format!("{place}/{}{parameters}", self.name)
     }
 
+    /// The same for another user.
+    pub(crate) fn url_of(&self, user: &str) -> String {
+        let url = self.url();
+        let (scheme, rest) = url.split_once("://").expect("a URL");
+        let (_, place) = rest.split_once('@').expect("a URL with a user");
+        format!("{scheme}://{user}@{place}")
+    }
+
+    /// What it is called on its server.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// A number; `None` while what is asked for is not there.
     pub(crate) fn number(&self, query: &str) -> Option<i64> {
         self.text(query)?.parse().ok()

@@ -213,6 +213,13 @@ slugs! {
     "Topics written without transactions and without compaction have no holes, so a missing offset is a lost record. Look \
      at the topic's cleanup.policy and at who writes to it."
 
+    CodecUnsupported "codec-unsupported" Halted "Records are compressed with a codec this program does not read"
+    "Kafka keeps a batch as its producer compressed it, and this program reads gzip, snappy, lz4 and none, not zstd. The \
+     message names the batch; all before it in its partition is kept, nothing of it was handled. Let the producer use \
+     another codec, or set compression.type=lz4 on the topic, so that the brokers compress anew whatever comes. The batch \
+     itself stays as it is: to go on from there, add \"zstd\" to the features of rdkafka in Cargo.toml, build the program \
+     and start that."
+
     SecondMember "second-member" Halted "Another process consumes in the same group"
     "With SQLite one process has all partitions of a group. Another live one holds some of them. Stop it, or give this \
      one a group of its own."
@@ -327,6 +334,7 @@ mod tests {
             "topic-truncated",
             "topic-grown",
             "topic-hole",
+            "codec-unsupported",
             "dead-letter-flood",
             "second-member",
             "fenced-member",

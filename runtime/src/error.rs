@@ -118,6 +118,9 @@ pub enum Halt {
         /// The offset that came.
         found: i64,
     },
+    /// Records are compressed in a way that this build cannot undo.
+    #[error("{0} is compressed with a codec this program does not read (zstd); it reads gzip, snappy, lz4 and none")]
+    Codec(String),
     /// Too many records are refused.
     #[error("a flood of dead letters: {0}")]
     Flood(String),
@@ -148,9 +151,6 @@ pub enum Halt {
     /// Publishing cannot go on, whatever is retried.
     #[error("publishing: {0}")]
     Publishing(String),
-    /// Records are compressed in a way that this build does not know.
-    #[error("{0}")]
-    Codec(String),
     /// The database is damaged, or holds what this program never wrote.
     #[error("{0}")]
     Database(String),
@@ -166,12 +166,12 @@ impl Halt {
             Self::Truncated { .. } => "topic-truncated",
             Self::TopicGrown(_) => "topic-grown",
             Self::Hole { .. } => "topic-hole",
+            Self::Codec(_) => "codec-unsupported",
             Self::Flood(_) => "dead-letter-flood",
             Self::SecondMember { .. } => "second-member",
             Self::FencedMember { .. } => "fenced-member",
             Self::Decision { .. } => "decision",
             Self::Publishing(_) => "publishing",
-            Self::Codec(_) => "halted",
             Self::Database(_) => "database-damaged",
         }
     }

@@ -11,18 +11,24 @@ pub(crate) struct Made {
 
 /// An order of `quantity` pieces of one product at 2.50 EUR each, under new ids.
 pub(crate) fn order(product: &str, quantity: i64) -> Made {
+    order_of_lines(product, quantity, 1)
+}
+
+/// The same on several lines, each of `quantity` pieces: ten bytes and more a line.
+pub(crate) fn order_of_lines(product: &str, quantity: i64, lines: i32) -> Made {
     let order_id = new_id();
+    let item = Item {
+        product_id: ProductId(product.into()),
+        quantity,
+        unit_price_minor: 250,
+    };
     let order = OrderPlaced {
         meta: meta(&order_id),
         order_id: order_id.parse().expect("a UUID"),
         customer_id: None,
         currency: "EUR".parse::<Currency>().expect("a currency"),
-        items: vec![Item {
-            product_id: ProductId(product.into()),
-            quantity,
-            unit_price_minor: 250,
-        }],
-        total_minor: quantity * 250,
+        items: (0..lines).map(|_| item.clone()).collect(),
+        total_minor: quantity * 250 * i64::from(lines),
         payment_token: "tok_ok".into(),
         placed_at: Timestamp(1_291_191_960_000_000),
     };

@@ -139,6 +139,7 @@ impl Declaration {
                 events && self.sizing.record_bytes.is_some(),
             ),
             Demand::exactly("message.timestamp.type", "CreateTime"),
+            Demand::any_of("compression.type", READABLE),
             Demand::at_least("min.insync.replicas", i64::from(in_sync), false),
             Demand::exactly("unclean.leader.election.enable", "false"),
         ]
@@ -149,6 +150,9 @@ impl Declaration {
         self.sizing.record_bytes.unwrap_or(RECORD_BYTES)
     }
 }
+
+/// What the brokers may make of batches so that the services read them, the preferred one first: not zstd.
+const READABLE: &[&str] = &["producer", "lz4", "snappy", "gzip", "uncompressed"];
 
 /// Kafka's value for "no limit" of a retention.
 const UNLIMITED: i64 = -1;
@@ -166,6 +170,8 @@ pub(super) struct Demand {
 pub(super) enum Rule {
     /// It is changed: nothing is lost by it.
     Exactly,
+    /// It stays if it is one of these, else it is changed.
+    AnyOf(&'static [&'static str]),
     /// It is refused: the topic is kept for something else.
     Only,
     /// A smaller one is raised. A larger one stays; when the value was asked for, it is refused instead of lowered.
@@ -178,6 +184,14 @@ impl Demand {
             name,
             value: value.to_owned(),
             rule: Rule::Exactly,
+        }
+    }
+
+    fn any_of(name: &'static str, values: &'static [&'static str]) -> Self {
+        Self {
+            name,
+            value: values[0].to_owned(),
+            rule: Rule::AnyOf(values),
         }
     }
 

@@ -268,7 +268,8 @@ fn compare(step: &mut Step, demand: &Demand, existing: Option<&ConfigValue>) {
         return;
     }
     match demand.rule {
-        Rule::Exactly => step.change(demand, Some(has.clone())),
+        Rule::AnyOf(values) if values.contains(&has.as_str()) => {}
+        Rule::Exactly | Rule::AnyOf(_) => step.change(demand, Some(has.clone())),
         Rule::Only => step.refuse(other_use(step, has)),
         Rule::AtLeast { .. } if Demand::magnitude(has) < Demand::magnitude(&demand.value) => {
             step.change(demand, Some(has.clone()));

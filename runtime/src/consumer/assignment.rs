@@ -21,6 +21,7 @@ use crate::lane::{Equipment, Lane, TIMERS_HELD, load_effects};
 use crate::record::NextOffset;
 use crate::settings::StartAt;
 use crate::store::{Claim, Lane as Number, Start, Store, StoreError};
+use crate::topology::Source;
 
 /// How long a database may be away while lanes are claimed; the group waits meanwhile.
 const CLAIM_PATIENCE: Duration = Duration::from_mins(1);
@@ -328,31 +329,25 @@ impl<H: Handler, S: Store> Edge<H, S> {
 
     /// After a reset of offsets that names nobody: which partition is it (rule 6).
     pub(super) fn check_positions(&self) -> Result<(), ServiceError> {
-        let lanes: Vec<_> = self.lanes.keys().copied().collect();
-        let positions = self
-            .consumer
-            .position()
-            .map_err(|error| client("asking for positions", &error))?;
-        let mut standings = Vec::new();
-        for lane in lanes {
-            for source in &self.with.shared.topology.sources {
-                let position = positions
-                    .find_partition(&source.topic, lane)
-                    .map(|element| element.offset());
-                if let Some(Offset::Offset(offset)) = position {
-                    let held = Some(NextOffset::at(offset));
-                    standings.push(Standing {
-                        topic: source.topic.to_string(),
-                        partition: lane,
-                        held,
-                    });
-                }
-            }
-        }
-        checks::records_are_there(&self.consumer, &standings)?;
+        checks::records_are_there(&self.consumer, &self.standings_now())?;
         Err(ServiceError::Client(
             "a partition has no record at this group's position any more".to_owned(),
         ))
+    }
+
+    /// Behind what was handed to the lanes. The client itself knows no position of a partition that has given nothing yet.
+    pub(super) fn standings_now(&self) -> Vec<Standing> {
+        let sources = &self.with.shared.topology.sources;
+        let of = |hold: &Hold| {
+            let partition = hold.lane;
+            let standing = move |(source, reached): (&Source, &NextOffset)| Standing {
+                topic: source.topic.to_string(),
+                partition,
+                held: Some(*reached),
+            };
+            sources.iter().zip(hold.reached()).map(standing).collect::<Vec<_>>()
+        };
+        self.lanes.values().flat_map(of).collect()
     }
 
     /// Asks the database until it answers, for as long as the group can wait.

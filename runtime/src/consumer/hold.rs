@@ -82,6 +82,11 @@ impl Hold {
         }
     }
 
+    /// Behind the last record or end handed over, in the order of the sources.
+    pub(super) fn reached(&self) -> &[NextOffset] {
+        &self.reached
+    }
+
     pub(super) fn flush(&mut self) {
         if !self.waiting.is_empty() {
             let records = std::mem::take(&mut self.waiting);

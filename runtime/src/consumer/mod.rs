@@ -3,6 +3,7 @@
 mod assignment;
 mod checks;
 mod client;
+mod codec;
 mod context;
 mod detach;
 mod hold;
@@ -288,14 +289,11 @@ impl<H: Handler, S: Store> Edge<H, S> {
         }
         match error.rdkafka_error_code() {
             Some(RDKafkaErrorCode::AutoOffsetReset) => self.check_positions(),
-            Some(RDKafkaErrorCode::NotImplemented) => Err(Halt::Codec(
-                "a record is compressed with a codec this build cannot read (zstd); produce with lz4, snappy, gzip or none"
-                    .to_owned(),
-            )
-            .into()),
-            Some(RDKafkaErrorCode::TopicAuthorizationFailed) => {
-                Err(access::unreadable(&self.with.connection, &self.with.shared.topology.sources))
-            }
+            Some(RDKafkaErrorCode::NotImplemented) => Err(self.codec().into()),
+            Some(RDKafkaErrorCode::TopicAuthorizationFailed) => Err(access::unreadable(
+                &self.with.connection,
+                &self.with.shared.topology.sources,
+            )),
             Some(RDKafkaErrorCode::GroupAuthorizationFailed) => {
                 let right = Right::group(Operation::Read, &*self.with.shared.topology.group);
                 Err(access::forbidden(&self.with.connection.brokers, right))

@@ -29,6 +29,7 @@ fn plain(partitions: i32) -> ExistingTopic {
         ("retention.bytes", "-1"),
         ("max.message.bytes", "1048588"),
         ("message.timestamp.type", "CreateTime"),
+        ("compression.type", "producer"),
         ("min.insync.replicas", "1"),
         ("unclean.leader.election.enable", "false"),
         ("segment.bytes", "1073741824"),
@@ -173,6 +174,19 @@ fn a_compacted_topic_is_refused() {
         assert_eq!(step(&plan, "orders").action, Action::Refused);
         assert!(plan.refusals()[0].1.reason.contains(policy));
     }
+}
+
+#[test]
+fn a_codec_that_services_read_stays_and_another_is_changed() {
+    let compressed = |codec| {
+        let orders = with(plain(12), "compression.type", codec);
+        Plan::new(&declaration(Sizing::default()), &cluster(1, &[("orders", orders)]))
+    };
+    for readable in ["producer", "lz4", "uncompressed"] {
+        assert_eq!(value(step(&compressed(readable), "orders"), "compression.type"), None);
+    }
+    let plan = compressed("zstd");
+    assert_eq!(value(step(&plan, "orders"), "compression.type"), Some("producer"));
 }
 
 #[test]

@@ -1,0 +1,92 @@
+//! What stops a daemon on a real Kafka until a person has decided: under which name, and what it says to that person.
+
+mod support;
+
+use std::time::Duration;
+
+use rdkafka::Message as _;
+use support::cluster::records;
+use support::process::{Daemon, stdout_of};
+use support::records::{Made, order_of_lines};
+use support::system::System;
+use support::tools::{kafka_tool, kcat};
+use support::wait_until;
+
+/// From a daemon's start, or from the record that stops it, to its end: holes are looked at thrice.
+const HALTED: Duration = Duration::from_secs(40);
+
+/// The longest that a few orders take.
+const HANDLED: Duration = Duration::from_secs(30);
+
+/// So many lines make an order of more than 20 KB, which every codec makes smaller: brokers keep what does not shrink as
+/// it is.
+const LINES: i32 = 2_000;
+
+#[test]
+#[ignore = "needs Kafka's jars and kcat; run by ./tests/run"]
+fn a_batch_in_zstd_is_named_and_the_topic_can_be_told_to_compress_anew() {
+    let system = System::start(2);
+    let mut inventory = system.run("inventory");
+    compress(&system, "orders", "lz4");
+    send_zstd(&system);
+    wait_until("the dead letter", HANDLED, || counted(&system, "dead") == Some(1));
+    let partition = records(&system.brokers(), "orders")[0].partition();
+    compress(&system, "orders", "producer");
+    for codec in ["gzip", "snappy", "lz4"] {
+        send_compressed(&system, partition, codec);
+    }
+    wait_until("three orders", HANDLED, || counted(&system, "applied") == Some(3));
+
+    send_zstd(&system);
+    let place = format!("orders/{partition}: the batch at offset 4");
+    assert_halted(&mut inventory, "codec-unsupported", &[&place, "zstd"]);
+    let mut again = system.run_logging_to("inventory", "again");
+    assert_halted(&mut again, "codec-unsupported", &[&place]);
+}
+
+/// Text, which no service takes for an order, always with the same key. By Kafka's own tool: kcat may be built without zstd.
+fn send_zstd(system: &System) {
+    let file = system.folder().join("text");
+    std::fs::write(&file, format!("key\t{}\n", "text ".repeat(5_000))).expect("the folder can be written");
+    let mut send = kafka_tool("org.apache.kafka.tools.ConsoleProducer");
+    send.args(["--bootstrap-server", &system.brokers(), "--topic", "orders"]);
+    send.args(["--compression-codec", "zstd", "--reader-property", "parse.key=true"]);
+    stdout_of(send.stdin(std::fs::File::open(file).expect("it was written")));
+}
+
+/// An order of [`LINES`] lines, compressed by a producer that is not ours.
+fn send_compressed(system: &System, partition: i32, codec: &str) {
+    let Made { key, value } = order_of_lines("85123A", 1, LINES);
+    assert!(value.len() > 20_000, "{}", value.len());
+    let file = system.folder().join("order");
+    std::fs::write(&file, value).expect("the folder can be written");
+    let mut send = kcat(&system.brokers());
+    send.args(["-P", "-t", "orders", "-p", &partition.to_string(), "-k", &key]);
+    stdout_of(send.args(["-z", codec]).arg(file));
+}
+
+/// What the brokers make of batches, set with Kafka's own tool.
+fn compress(system: &System, topic: &str, codec: &str) {
+    let mut configs = kafka_tool("kafka.admin.ConfigCommand");
+    configs.args(["--bootstrap-server", &system.brokers(), "--alter"]);
+    configs.args(["--entity-type", "topics", "--entity-name", topic]);
+    stdout_of(configs.args(["--add-config", &format!("compression.type={codec}")]));
+}
+
+/// How many orders came out so.
+fn counted(system: &System, outcome: &str) -> Option<i64> {
+    let counted = format!("SELECT sum({outcome}) FROM v_progress WHERE topic = 'orders'");
+    system.number("inventory", &counted)
+}
+
+/// It ends with the code that no supervisor restarts on, and says why.
+fn assert_halted(daemon: &mut Daemon, slug: &str, words: &[&str]) {
+    let status = daemon.wait(HALTED);
+    assert_eq!(status.code(), Some(5), "{}", daemon.log());
+    for word in [&format!("error[{slug}]"), &format!("orderflow explain {slug}")] {
+        assert!(daemon.log().contains(word.as_str()), "no {word:?}\n{}", daemon.log());
+    }
+    for word in words {
+        assert!(daemon.log().contains(word), "no {word:?}\n{}", daemon.log());
+    }
+}

@@ -211,7 +211,9 @@ slugs! {
 
     TopicHole "topic-hole" Halted "Records are missing in the middle of a topic"
     "Topics written without transactions and without compaction have no holes, so a missing offset is a lost record. Look \
-     at the topic's cleanup.policy and at who writes to it."
+     at the topic's cleanup.policy and at who writes to it. A transaction ends with an offset that holds no record: if a \
+     producer uses them, set runtime.dense=false for every service that reads the topic, and for the audit. A record that \
+     is missing is then noticed no more."
 
     CodecUnsupported "codec-unsupported" Halted "Records are compressed with a codec this program does not read"
     "Kafka keeps a batch as its producer compressed it, and this program reads gzip, snappy, lz4 and none, not zstd. The \

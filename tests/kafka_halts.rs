@@ -5,9 +5,9 @@ mod support;
 use std::time::Duration;
 
 use rdkafka::Message as _;
-use support::cluster::records;
+use support::cluster::{Sent, produce, produce_in_transaction, records};
 use support::process::{Daemon, stdout_of};
-use support::records::{Made, order_of_lines};
+use support::records::{Made, order, order_of_lines};
 use support::system::System;
 use support::tools::{kafka_tool, kcat};
 use support::wait_until;
@@ -42,6 +42,35 @@ fn a_batch_in_zstd_is_named_and_the_topic_can_be_told_to_compress_anew() {
     assert_halted(&mut inventory, "codec-unsupported", &[&place, "zstd"]);
     let mut again = system.run_logging_to("inventory", "again");
     assert_halted(&mut again, "codec-unsupported", &[&place]);
+}
+
+#[test]
+#[ignore = "needs Kafka's jars; run by ./tests/run"]
+fn a_transaction_leaves_a_hole_unless_topics_are_said_to_have_some() {
+    let system = System::start(2);
+    let [committed, aborted, plain] = [(); 3].map(|()| order("85123A", 1));
+    let mut inventory = system.run("inventory");
+    produce_in_transaction(&system.brokers(), "orders", [sent(&committed)], true);
+    assert_halted(&mut inventory, "topic-hole", &["orders/", "runtime.dense=false"]);
+
+    let sparse = "[runtime]\ndense = false\n";
+    std::fs::write(system.folder().join("orderflow.toml"), sparse).expect("the folder can be written");
+    let _running = ["inventory", "payment"].map(|service| system.run_logging_to(service, &format!("sparse-{service}")));
+    produce_in_transaction(&system.brokers(), "orders", [sent(&aborted)], false);
+    produce(&system.brokers(), "orders", [sent(&plain)]);
+    for service in ["inventory", "payment"] {
+        system.wait_caught_up(service);
+    }
+    assert_eq!(counted(&system, "applied"), Some(2), "what was aborted is no order");
+    stdout_of(system.orderflow().arg("audit"));
+}
+
+fn sent(made: &Made) -> Sent<'_> {
+    Sent {
+        key: &made.key,
+        value: &made.value,
+        millis: None,
+    }
 }
 
 /// Text, which no service takes for an order, always with the same key. By Kafka's own tool: kcat may be built without zstd.

@@ -106,7 +106,7 @@ pub enum Halt {
     /// Records are missing in the middle of a topic that should have none missing.
     #[error(
         "{topic}/{partition}: record {expected} is missing, the next is {found}; \
-         if the topic is written in transactions or compacted, declare it sparse"
+         if a producer writes the topic in transactions, nothing is missing: set runtime.dense=false"
     )]
     Hole {
         /// The topic.

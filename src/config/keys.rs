@@ -201,6 +201,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "where a partition never seen before starts: earliest or latest",
     ),
     setting(
+        "runtime.dense",
+        FROM_THE_RUNTIME,
+        "whether a missing offset stops the service as a loss; false where producers use transactions",
+    ),
+    setting(
         "runtime.compression",
         FROM_THE_RUNTIME,
         "of what is published: lz4, gzip, snappy or none",

@@ -114,6 +114,11 @@ pub(super) fn parse<T>(said: &Said, key: &str, read: impl Fn(&str) -> Result<T, 
     read(&value.text).map_err(|why| value.invalid(key, &why))
 }
 
+/// Yes or no.
+pub(super) fn truth(text: &str) -> Result<bool, String> {
+    text.parse().map_err(|_| format!("{text:?} is neither true nor false"))
+}
+
 fn amount(text: &str) -> Result<i64, String> {
     let amount = text.parse().ok().filter(|amount| *amount >= 0);
     amount.ok_or_else(|| format!("{text:?} is not a whole number of minor units"))
@@ -130,8 +135,4 @@ fn some_text(text: &str) -> Result<String, String> {
 fn connections(text: &str) -> Result<NonZeroUsize, String> {
     let most = text.parse::<NonZeroUsize>();
     most.map_err(|_| format!("{text:?} is not a whole number from 1 on"))
-}
-
-fn truth(text: &str) -> Result<bool, String> {
-    text.parse().map_err(|_| format!("{text:?} is neither true nor false"))
 }

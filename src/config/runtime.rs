@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use orderflow_runtime::settings::{Cluster, GroupProtocol, Settings, StartAt};
 
-use super::resolved::parse;
+use super::resolved::{parse, truth};
 use super::said::Said;
 use crate::report::Failure;
 use crate::units;
@@ -36,6 +36,7 @@ pub(super) fn settings(said: &Said) -> Result<Settings, Failure> {
         inbox_retention: read.duration("runtime.inbox_retention")?,
         outbox_retention: read.duration("runtime.outbox_retention")?,
         start: parse(said, "runtime.start", start)?,
+        dense: parse(said, "runtime.dense", truth)?,
         compression: parse(said, "runtime.compression", compression)?,
         linger: read.duration("runtime.linger")?,
         cluster: parse(said, "runtime.cluster", cluster)?,
@@ -79,6 +80,7 @@ pub(super) fn defaults() -> impl Iterator<Item = (String, String)> {
                 "earliest".to_owned()
             },
         ),
+        ("dense", of.dense.to_string()),
         ("compression", of.compression),
         ("linger", units::written_duration(of.linger)),
         ("cluster", "kafka".to_owned()),

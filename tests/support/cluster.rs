@@ -17,6 +17,9 @@ use super::wait_for;
 /// How long a request to the broker may take before the test gives up.
 const REQUEST: Duration = Duration::from_secs(10);
 
+/// The same of a transaction: the first one of a broker makes the topic that it is written down in.
+const TRANSACTION: Duration = Duration::from_secs(30);
+
 /// The shared cluster: `host:port`, comma-separated.
 ///
 /// # Panics
@@ -75,6 +78,38 @@ pub(crate) fn produce<'a>(brokers: &str, topic: &str, records: impl IntoIterator
     producer.flush(REQUEST).expect("every record is answered");
     let failed = failed.0.lock().expect("no panic while it was held");
     assert!(failed.is_empty(), "not acknowledged: {failed:?}");
+}
+
+/// Writes records in one transaction, which is committed or aborted.
+///
+/// # Panics
+/// When the broker does not do it.
+pub(crate) fn produce_in_transaction<'a>(
+    brokers: &str,
+    topic: &str,
+    records: impl IntoIterator<Item = Sent<'a>>,
+    commit: bool,
+) {
+    let producer: BaseProducer = Connection::to(brokers)
+        .client(&[
+            ("transactional.id", &super::unique("tests")),
+            ("partitioner", "murmur2_random"),
+        ])
+        .create()
+        .expect("a producer is configured");
+    producer.init_transactions(TRANSACTION).expect("a producer's id");
+    producer.begin_transaction().expect("none is open");
+    for Sent { key, value, .. } in records {
+        let sent = producer.send(BaseRecord::to(topic).key(key).payload(value));
+        sent.map_err(|(error, _)| error).expect("the queue has room");
+    }
+    producer.flush(REQUEST).expect("every record is answered");
+    let ended = if commit {
+        producer.commit_transaction(TRANSACTION)
+    } else {
+        producer.abort_transaction(TRANSACTION)
+    };
+    ended.expect("the transaction ends");
 }
 
 /// A record to [`produce`].

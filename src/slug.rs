@@ -69,8 +69,8 @@ slugs! {
 
     ValidationFailed "validation-failed" Usage "What was to be placed is not a valid order"
     "An order needs at least one item, quantities from 1 on, prices that are not negative, a currency of ISO 4217 with no \
-     more decimals than it has, and a product id of 1 to 64 printable characters. The message names the field. Nothing \
-     was written."
+     more decimals than it has, and a product id of 1 to 128 bytes without control characters. The message names the \
+     field. Nothing was written."
 
     InputUnreadable "input-unreadable" Failed "A file to import cannot be read on"
     "The file is missing, is not what its name says, or ends in the middle (a truncated gzip, for instance). Orders read \
@@ -203,7 +203,8 @@ slugs! {
 
     TopicTruncated "topic-truncated" Halted "A topic ends before the position of the group"
     "The topic was truncated, or deleted and created again, or brokers lost what they had acknowledged. Its offsets mean \
-     something else now. Restore it, or begin with fresh topics, groups and databases."
+     something else now. Restore it; or begin anew, with topics of other names (topics.prefix) and fresh databases \
+     (--data-dir, or another schema). The groups keep their names: they have no position in topics they have not read."
 
     TopicGrown "topic-grown" Halted "A topic has another number of partitions"
     "With another number of partitions the records of a key go elsewhere than before, and their order is lost. Stop the \
@@ -223,8 +224,9 @@ slugs! {
      and start that."
 
     SecondMember "second-member" Halted "Another process consumes in the same group"
-    "With SQLite one process has all partitions of a group. Another live one holds some of them. Stop it, or give this \
-     one a group of its own."
+    "With SQLite one process has all partitions of a group. Another live one holds some of them. Stop one of the two. A \
+     group has its service's name, whatever the topics are called, so a second Orderflow needs a cluster of its own; \
+     several instances of one service share a database on PostgreSQL."
 
     FencedMember "fenced-member" Halted "Another process took this one's place in the group"
     "It has the same member identity. With SQLite it runs on a copy of this database: only one of the two is right; find out \
@@ -353,4 +355,18 @@ mod tests {
     fn a_failure_never_ends_with_the_code_of_success() {
         assert!(Slug::ALL.iter().all(|slug| slug.exit() != Exit::Done));
     }
+    #[test]
+    fn settings_and_limits_that_are_named_are_those_there_are() {
+        let apart = |c: char| !(c.is_ascii_alphanumeric() || c == '.' || c == '_');
+        let ours = |word: &&str| word.starts_with("runtime.") || word.starts_with("topics.");
+        for slug in Slug::ALL {
+            for word in slug.explanation().split(apart).filter(ours) {
+                let key = word.trim_end_matches('.');
+                assert!(crate::config::about(key).is_some(), "{}: {key}", slug.name());
+            }
+        }
+        let longest = format!("1 to {} bytes", orderflow_domain::order::MAX_ID_BYTES);
+        assert!(Slug::ValidationFailed.explanation().contains(&longest), "{longest}");
+    }
+
 }

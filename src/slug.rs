@@ -243,7 +243,11 @@ slugs! {
     DeadLetterFlood "dead-letter-flood" Halted "Too many records were refused"
     "So many records in a row, or such a share of them, could not be handled that the cause is more likely a new \
      producer, a wrong topic or a wrong version than single bad records. The consumer stops instead of emptying the \
-     topic into the dead letters. Look at the newest ones with `orderflow topics tail orders.inventory.dlq`."
+     topic into the dead letters. Look at the newest ones with `orderflow topics tail orders.inventory.dlq` and mend their \
+     producer. The counts are kept, so a restart alone stops at the next refusal: to go on, start with a higher \
+     runtime.flood_run or runtime.flood_percent, whichever the message names. What is left of the bad records then becomes \
+     dead letters. A run is over when every partition it was in has had a good record; the share falls with each one. \
+     After that, start with the old limits again."
 
     Halted "halted" Halted "Stopped for safety"
     "Going on could lose or repeat an effect, so the service stopped and says why. A restart does not help; a person \
@@ -352,10 +356,6 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_never_ends_with_the_code_of_success() {
-        assert!(Slug::ALL.iter().all(|slug| slug.exit() != Exit::Done));
-    }
-    #[test]
     fn settings_and_limits_that_are_named_are_those_there_are() {
         let apart = |c: char| !(c.is_ascii_alphanumeric() || c == '.' || c == '_');
         let ours = |word: &&str| word.starts_with("runtime.") || word.starts_with("topics.");
@@ -369,4 +369,8 @@ mod tests {
         assert!(Slug::ValidationFailed.explanation().contains(&longest), "{longest}");
     }
 
+    #[test]
+    fn a_failure_never_ends_with_the_code_of_success() {
+        assert!(Slug::ALL.iter().all(|slug| slug.exit() != Exit::Done));
+    }
 }

@@ -53,8 +53,7 @@ fn a_transaction_leaves_a_hole_unless_topics_are_said_to_have_some() {
     produce_in_transaction(&system.brokers(), "orders", [sent(&committed)], true);
     assert_halted(&mut inventory, "topic-hole", &["orders/", "runtime.dense=false"]);
 
-    let sparse = "[runtime]\ndense = false\n";
-    std::fs::write(system.folder().join("orderflow.toml"), sparse).expect("the folder can be written");
+    configure(&system, "dense = false");
     let _running = ["inventory", "payment"].map(|service| system.run_logging_to(service, &format!("sparse-{service}")));
     produce_in_transaction(&system.brokers(), "orders", [sent(&aborted)], false);
     produce(&system.brokers(), "orders", [sent(&plain)]);
@@ -63,6 +62,48 @@ fn a_transaction_leaves_a_hole_unless_topics_are_said_to_have_some() {
     }
     assert_eq!(counted(&system, "applied"), Some(2), "what was aborted is no order");
     stdout_of(system.orderflow().arg("audit"));
+}
+
+#[test]
+#[ignore = "needs Kafka's jars; run by ./tests/run"]
+fn a_flood_is_let_through_by_a_higher_limit_and_then_the_old_one_does_again() {
+    let system = System::start(1);
+    configure(&system, "flood_run = 3");
+    let mut first = system.run("inventory");
+    refuse(&system, 5);
+    let words = ["runtime.flood_run is 3", "start with a higher limit"];
+    assert_halted(&mut first, "dead-letter-flood", &words);
+    let mut again = system.run_logging_to("inventory", "again");
+    assert_halted(&mut again, "dead-letter-flood", &words);
+
+    configure(&system, "flood_run = 1000");
+    let mut raised = system.run_logging_to("inventory", "raised");
+    wait_until("five dead letters", HANDLED, || counted(&system, "dead") == Some(5));
+    produce(&system.brokers(), "orders", [sent(&order("85123A", 1))]);
+    wait_until("a good order", HANDLED, || counted(&system, "applied") == Some(1));
+    assert!(raised.stop(HALTED).success(), "{}", raised.log());
+
+    configure(&system, "flood_run = 3");
+    let mut old = system.run_logging_to("inventory", "old");
+    refuse(&system, 1);
+    wait_until("one more dead letter", HANDLED, || counted(&system, "dead") == Some(6));
+    assert!(old.is_running(), "{}", old.log());
+}
+
+/// So many records that no service takes for orders.
+fn refuse(system: &System, count: usize) {
+    let bad = Sent {
+        key: "key",
+        value: b"no order",
+        millis: None,
+    };
+    produce(&system.brokers(), "orders", std::iter::repeat_n(bad, count));
+}
+
+/// What the program finds in its folder, of the table `[runtime]`.
+fn configure(system: &System, setting: &str) {
+    let file = system.folder().join("orderflow.toml");
+    std::fs::write(file, format!("[runtime]\n{setting}\n")).expect("the folder can be written");
 }
 
 fn sent(made: &Made) -> Sent<'_> {

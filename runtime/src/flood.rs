@@ -26,14 +26,14 @@ impl FloodGauge {
         let all = self.sum(lane, flood);
         if all.run > settings.flood_run {
             return Err(Halt::Flood(format!(
-                "{} in a row, the limit is {}",
+                "{} in a row, runtime.flood_run is {}",
                 all.run, settings.flood_run
             )));
         }
         let share = settings.flood_percent;
         if all.records >= settings.flood_window && all.dead * 100 > all.records * share {
             return Err(Halt::Flood(format!(
-                "{} of the last {} records, the limit is {share} %",
+                "{} of the last {} records, runtime.flood_percent is {share}",
                 all.dead, all.records
             )));
         }
@@ -104,6 +104,30 @@ mod tests {
             dead: 2,
         };
         assert!(matches!(gauge.judge(1, two, &settings()), Err(Halt::Flood(_))));
+    }
+
+    #[test]
+    fn a_run_over_several_lanes_is_over_when_each_has_had_a_good_record() {
+        let gauge = FloodGauge::default();
+        let flooded = Flood {
+            run: 3,
+            records: 3,
+            dead: 3,
+        };
+        gauge.set(0, flooded);
+        gauge.set(1, flooded);
+        for lane in [0, 1] {
+            let mut next = flooded;
+            next.count(true, 20);
+            assert!(gauge.judge(lane, next, &settings()).is_err(), "lane {lane}");
+            let mut good = flooded;
+            good.count(false, 20);
+            gauge.set(lane, good);
+        }
+        let mut next = flooded;
+        next.count(false, 20);
+        next.count(true, 20);
+        assert_eq!(gauge.judge(1, next, &settings()), Ok(()));
     }
 
     #[test]

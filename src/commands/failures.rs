@@ -211,7 +211,10 @@ fn of_halt(halt: &Halt) -> Failure {
         Halt::WrongDatabase { .. } => failure
             .hint("--adopt-database, once, if this database is meant to take over")
             .hint("orderflow explain wrong-database"),
-        Halt::Flood(_) => failure.hint("look at the dead letters with orderflow topics tail TOPIC.GROUP.dlq"),
+        Halt::Flood(_) => failure
+            .hint("look at the dead letters with orderflow topics tail TOPIC.GROUP.dlq, and mend their producer")
+            .hint("then start with a higher limit until good records come again; a restart alone stops again")
+            .hint("orderflow explain dead-letter-flood"),
         _ => failure.hint(format!("orderflow explain {}", halt.slug())),
     }
 }

@@ -113,7 +113,7 @@ pub(crate) fn produce_in_transaction<'a>(
 }
 
 /// A record to [`produce`].
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Sent<'a> {
     pub(crate) key: &'a str,
     pub(crate) value: &'a [u8],

@@ -5,6 +5,7 @@ mod support;
 use std::time::Duration;
 
 use rdkafka::Message as _;
+use rustix::process::Signal;
 use support::cluster::{Sent, produce, produce_in_transaction, records};
 use support::process::{Daemon, stdout_of};
 use support::records::{Made, order, order_of_lines};
@@ -98,6 +99,92 @@ fn refuse(system: &System, count: usize) {
         millis: None,
     };
     produce(&system.brokers(), "orders", std::iter::repeat_n(bad, count));
+}
+
+#[test]
+#[ignore = "needs Kafka's jars; run by ./tests/run"]
+fn records_deleted_before_they_were_read_are_a_loss() {
+    let system = System::start(1);
+    let mut inventory = system.run("inventory");
+    place(&system, 2);
+    system.wait_caught_up("inventory");
+    assert!(inventory.stop(HALTED).success(), "{}", inventory.log());
+
+    place(&system, 3);
+    delete_records(&system, "orders", 4);
+    let mut late = system.run_logging_to("inventory", "late");
+    let place = "orders/0: records 2 to 4 are gone";
+    assert_halted(&mut late, "records-lost", &[place]);
+}
+
+/// The partition has given this daemon nothing yet: what is lost is told from where the lane stands.
+#[test]
+#[ignore = "needs Kafka's jars; run by ./tests/run"]
+fn records_deleted_under_a_daemon_that_sleeps_are_a_loss() {
+    let system = System::start(1);
+    let mut inventory = system.run("inventory");
+    let known = "SELECT count(*) FROM v_progress WHERE topic = 'orders'";
+    wait_until("the partition", HANDLED, || {
+        system.number("inventory", known) == Some(1)
+    });
+    inventory.signal(Signal::STOP);
+    // The request that was open is answered after a tenth of that, without a record.
+    std::thread::sleep(Duration::from_secs(1));
+    place(&system, 3);
+    delete_records(&system, "orders", 2);
+    inventory.signal(Signal::CONT);
+    assert_halted(&mut inventory, "records-lost", &["orders/0: records 0 to 2 are gone"]);
+}
+
+#[test]
+#[ignore = "needs Kafka's jars; run by ./tests/run"]
+fn a_topic_made_anew_is_not_the_one_that_was_read() {
+    let system = System::start(1);
+    let mut inventory = system.run("inventory");
+    place(&system, 3);
+    system.wait_caught_up("inventory");
+    assert!(inventory.stop(HALTED).success(), "{}", inventory.log());
+    make_anew(&system, "orders");
+    place(&system, 1);
+    let mut late = system.run_logging_to("inventory", "late");
+    let place = "orders/0: this group stands at 3, the topic ends at 1";
+    assert_halted(&mut late, "topic-truncated", &[place]);
+}
+
+#[test]
+#[ignore = "needs Kafka's jars; run by ./tests/run"]
+fn a_topic_made_anew_under_a_daemon_stops_it() {
+    let system = System::start(1);
+    let mut inventory = system.run("inventory");
+    place(&system, 3);
+    system.wait_caught_up("inventory");
+    make_anew(&system, "orders");
+    let place = "orders/0: this group stands at 3, the topic ends at 0";
+    assert_halted(&mut inventory, "topic-truncated", &[place]);
+}
+
+fn place(system: &System, count: usize) {
+    let orders: Vec<_> = std::iter::repeat_with(|| order("85123A", 1)).take(count).collect();
+    produce(&system.brokers(), "orders", orders.iter().map(sent));
+}
+
+/// Deletes what lies before `offset` in partition 0, with Kafka's own tool.
+fn delete_records(system: &System, topic: &str, offset: i64) {
+    let file = system.folder().join("delete.json");
+    let places =
+        format!(r#"{{"version": 1, "partitions": [{{"topic": "{topic}", "partition": 0, "offset": {offset}}}]}}"#);
+    std::fs::write(&file, places).expect("the folder can be written");
+    let mut delete = kafka_tool("org.apache.kafka.tools.DeleteRecordsCommand");
+    delete.args(["--bootstrap-server", &system.brokers(), "--offset-json-file"]);
+    stdout_of(delete.arg(file));
+}
+
+/// Deletes a topic with Kafka's own tool, and makes it as it was declared.
+fn make_anew(system: &System, topic: &str) {
+    let mut delete = kafka_tool("org.apache.kafka.tools.TopicCommand");
+    delete.args(["--bootstrap-server", &system.brokers(), "--delete", "--topic", topic]);
+    stdout_of(&mut delete);
+    stdout_of(system.orderflow().args(["topics", "apply"]));
 }
 
 /// What the program finds in its folder, of the table `[runtime]`.

@@ -99,6 +99,11 @@ impl Failure {
         }
     }
 
+    /// Whether it is of this kind.
+    pub(crate) fn is(&self, slug: Slug) -> bool {
+        self.slug == slug
+    }
+
     /// The code this failure ends the process with.
     pub(crate) const fn exit(&self) -> Exit {
         self.slug.exit()

@@ -20,7 +20,7 @@ use crate::units;
     "orderflow demo --json",
 ], &[Exit::Done, Exit::Failed, Exit::Usage, Exit::Violated, Exit::Interrupted, Exit::Terminated]))]
 pub(crate) struct DemoArgs {
-    /// How many orders are placed; the data set has 8,067
+    /// How many orders are placed; the data set has 8,067, and no more can be
     #[arg(long, value_name = "N", default_value = "6000", value_parser = units::count)]
     pub(crate) orders: NonZeroU64,
 }

@@ -37,7 +37,7 @@ pub(super) fn run(args: &DemoArgs, global: &GlobalArgs, output: Output) -> Outco
     meter.end();
     let summary = match (played, signals.exit()) {
         (Err(DemoError::Stopped), Some(exit)) => return Err(Stop::Signal(exit)),
-        (played, _) => played.map_err(|error| of_demo(&error))?,
+        (played, _) => played.map_err(|error| folder.mentioned_in(of_demo(&error)))?,
     };
     if output.is_json() {
         envelope("demo", &[&summary])?;
@@ -69,6 +69,16 @@ impl Folder {
         match self {
             Self::Kept(path) => path,
             Self::Temporary(folder) => folder.path(),
+        }
+    }
+
+    /// Logs in a temporary folder are gone with it: who wants to read them runs it again.
+    fn mentioned_in(&self, failure: Failure) -> Failure {
+        match self {
+            Self::Temporary(_) if failure.is(Slug::DemoFailed) => {
+                failure.hint("orderflow demo --data-dir FOLDER keeps the logs")
+            }
+            _ => failure,
         }
     }
 }

@@ -3,7 +3,7 @@
 use orderflow_consumers::payment::simulator::ledger::LedgerError;
 use orderflow_domain::order::FieldError;
 use orderflow_operations::audit::AuditError;
-use orderflow_operations::demo::DemoError;
+use orderflow_operations::demo::{DemoError, MOST_ORDERS};
 use orderflow_operations::{bench, topics};
 use orderflow_producers::SinkError;
 use orderflow_producers::emit::{EmitError, InvalidShape};
@@ -141,15 +141,20 @@ pub(super) fn of_audit(error: &AuditError) -> Failure {
     }
 }
 
-/// What a demonstration that ended early is called.
+/// What a demonstration that ended early, or was not begun, is called.
 pub(super) fn of_demo(error: &DemoError) -> Failure {
     match error {
+        DemoError::TooManyOrders { .. } => {
+            Failure::from_error(Slug::Usage, error).hint(format!("orderflow demo --orders {MOST_ORDERS}"))
+        }
+        DemoError::NotEmpty { .. } => Failure::from_error(Slug::Usage, error)
+            .hint("name a folder that is empty or not there yet, or remove this one if nothing in it is needed"),
         DemoError::Folder { .. } => Failure::from_error(Slug::OutputFailed, error),
         DemoError::Import(failed) => of_import(&failed.cause),
         DemoError::Sink(cause) => of_sink(cause),
         DemoError::Store(cause) => of_store(cause),
         DemoError::Audit(cause) => of_audit(cause),
-        _ => Failure::from_error(Slug::DemoFailed, error).hint("orderflow demo --data-dir ./demo keeps the logs"),
+        _ => Failure::from_error(Slug::DemoFailed, error),
     }
 }
 

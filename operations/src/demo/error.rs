@@ -9,11 +9,24 @@ use orderflow_runtime::embedded::EmbeddedError;
 use orderflow_runtime::store::StoreError;
 use thiserror::Error;
 
+use super::MOST_ORDERS;
 use crate::audit::AuditError;
 
 /// Why a demonstration ended early. Start it again; the causes that a person can mend are named.
 #[derive(Debug, Error)]
 pub enum DemoError {
+    /// More orders are asked for than the data set has. Nothing was done.
+    #[error("{asked} orders are asked for, and the data set has {MOST_ORDERS}")]
+    TooManyOrders {
+        /// So many.
+        asked: u64,
+    },
+    /// The folder for databases and logs has something in it already. Nothing was done.
+    #[error("the folder {folder} is not empty, and the demonstration begins with databases of its own")]
+    NotEmpty {
+        /// The folder.
+        folder: String,
+    },
     /// The broker in this process failed, or dropped records.
     #[error(transparent)]
     Broker(#[from] EmbeddedError),

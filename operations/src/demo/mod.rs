@@ -9,6 +9,7 @@ mod error;
 mod input;
 mod summary;
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -38,6 +39,9 @@ const PATIENCE: Duration = Duration::from_mins(1);
 const KILLED: &str = inventory::GROUP;
 const KILLED_AT: u64 = 40;
 
+/// Orders that the shipped data set has: more cannot be placed.
+pub const MOST_ORDERS: u64 = 8_067;
+
 /// How the demonstration is run.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -45,8 +49,26 @@ pub struct Options {
     pub executable: PathBuf,
     /// Where databases and logs go; must be empty or absent.
     pub data_dir: PathBuf,
-    /// How many orders of the data set are placed.
+    /// How many orders of the data set are placed, [`MOST_ORDERS`] at most.
     pub orders: u64,
+}
+
+impl Options {
+    /// Whether the demonstration can be run so: it begins with fresh topics, so that databases of an earlier one would
+    /// know positions that these topics have not, and the data set has so many orders and no more.
+    fn check(&self) -> Result<(), DemoError> {
+        if self.orders > MOST_ORDERS {
+            return Err(DemoError::TooManyOrders { asked: self.orders });
+        }
+        match std::fs::read_dir(&self.data_dir).map(|mut entries| entries.next().is_none()) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(DemoError::NotEmpty {
+                folder: self.data_dir.display().to_string(),
+            }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(DemoError::folder(&self.data_dir, &error)),
+        }
+    }
 }
 
 /// What is happening, for whoever looks on.
@@ -80,6 +102,7 @@ pub enum Step {
 /// # Errors
 /// See [`DemoError`]; violations of the audit are in the summary.
 pub fn run(options: &Options, stop: &Stop, watch: &mut dyn FnMut(Step)) -> Result<Summary, DemoError> {
+    options.check()?;
     let began = Instant::now();
     let names = TopicNames::default();
     watch(Step::Starting);
@@ -240,4 +263,21 @@ fn databases(data_dir: &Path) -> Databases {
 
 fn millis(elapsed: Duration) -> u64 {
     u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_data_set_has_as_many_orders_as_can_be_asked_for() {
+        let stop = Stop::default();
+        let read = orderflow_producers::import::dry_run(
+            crate::real::input(),
+            &orderflow_producers::import::ImportOptions::default(),
+            &stop,
+            &mut |_| {},
+        );
+        assert_eq!(read.expect("the shipped file is sound").orders, MOST_ORDERS);
+    }
 }

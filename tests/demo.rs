@@ -1,0 +1,136 @@
+//! The demonstration needs nothing else installed, so this test does not either: what it shows, and what it refuses.
+
+mod support;
+
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use support::process::{Daemon, orderflow, output_of, shown, stdout_of};
+
+/// Longest it may take, on a busy machine and with a program that is not optimised; an idle one takes a tenth of it.
+const DONE: Duration = Duration::from_mins(3);
+
+/// What is refused is refused before anything is started.
+const AT_ONCE: Duration = Duration::from_secs(3);
+
+/// The number at a path as `/audit/totals/orders`.
+fn number(summary: &Value, path: &str) -> u64 {
+    let found = summary.pointer(path).and_then(Value::as_u64);
+    found.unwrap_or_else(|| panic!("no number at {path}: {summary}"))
+}
+
+#[test]
+fn it_shows_thousands_of_orders_a_killed_daemon_and_a_clean_audit() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (data, log) = (folder.path().join("demo"), folder.path().join("out"));
+    let mut demo = orderflow();
+    demo.args(["demo", "--json", "--data-dir"]).arg(&data);
+    let status = Daemon::start(&mut demo, &log).wait(DONE);
+    let out = std::fs::read_to_string(&log).expect("its output");
+    assert!(status.success(), "{out}");
+    let told: Value = serde_json::from_str(&out).expect("one object");
+    let summary = &told["items"][0];
+
+    let (orders, reserved) = (
+        number(summary, "/audit/totals/orders"),
+        number(summary, "/audit/totals/reserved"),
+    );
+    let refused = number(summary, "/audit/totals/unavailable");
+    assert!(orders >= 5_000, "{summary}");
+    assert_eq!(
+        reserved + refused,
+        orders,
+        "each has one answer of inventory: {summary}"
+    );
+    assert!(
+        refused > 0 && reserved > refused,
+        "some, not most, want of stock: {summary}"
+    );
+    let (charged, declined) = (
+        number(summary, "/audit/totals/processed"),
+        number(summary, "/audit/totals/failed"),
+    );
+    assert_eq!(charged + declined, orders, "each has one answer of payment: {summary}");
+    assert!(declined > 0 && charged > declined, "{summary}");
+
+    for group in ["inventory", "payment"] {
+        // Every fiftieth order is sent twice; what came again after the kill is no second record.
+        assert_eq!(
+            number(summary, &format!("/duplicates/{group}")),
+            orders.div_ceil(50),
+            "{summary}"
+        );
+        let reasons = summary["dead_letters"][group].as_object().expect("reasons");
+        let letters: u64 = reasons.values().filter_map(Value::as_u64).sum();
+        assert!(letters == 6 && reasons.len() > 1, "{group}: {reasons:?}");
+    }
+    assert_eq!(summary["killed"]["service"], "inventory");
+    let before = number(summary, "/killed/after_records");
+    assert!(before > 0 && before < orders, "killed in the middle: {summary}");
+    assert!(number(summary, "/killed/back_after_ms") > 0, "{summary}");
+
+    let invariants = summary["audit"]["invariants"].as_array().expect("invariants");
+    assert!(invariants.len() >= 10, "{summary}");
+    for found in invariants {
+        assert_eq!(found["violated"], 0, "{found}");
+        assert!(found["checked"].as_u64().is_some_and(|checked| checked > 0), "{found}");
+    }
+
+    // What it left is there to be looked into, by this program alone.
+    let stock = stdout_of(
+        orderflow()
+            .args(["stock", "show", "22423", "--json", "--data-dir"])
+            .arg(&data),
+    );
+    assert!(stock.contains(r#""product_id":"22423""#), "{stock}");
+    for service in ["inventory", "payment"] {
+        assert!(data.join(format!("{service}.log")).exists(), "the log of {service}");
+    }
+
+    // And it is not mistaken for an empty one.
+    let again = refused_at_once(orderflow().args(["demo", "--data-dir"]).arg(&data));
+    assert!(again.contains("is not empty"), "{again}");
+}
+
+#[test]
+fn a_folder_with_anything_in_it_is_refused_at_once_and_left_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let kept = folder.path().join("kept");
+    std::fs::write(&kept, "mine").expect("a file");
+    let told = refused_at_once(orderflow().args(["demo", "--data-dir"]).arg(folder.path()));
+    assert!(
+        told.contains(&format!(
+            "error[usage]: the folder {} is not empty",
+            folder.path().display()
+        )),
+        "{told}"
+    );
+    assert!(told.contains("hint: name a folder that is empty"), "{told}");
+    let left: Vec<_> = std::fs::read_dir(folder.path()).expect("a folder").flatten().collect();
+    assert_eq!(left.len(), 1, "{left:?}");
+}
+
+#[test]
+fn more_orders_than_there_are_is_refused_at_once() {
+    let told = refused_at_once(orderflow().args(["demo", "--orders", "30000"]));
+    assert!(
+        told.contains("error[usage]: 30000 orders are asked for, and the data set has 8067"),
+        "{told}"
+    );
+    assert!(told.contains("hint: orderflow demo --orders 8067"), "{told}");
+}
+
+/// What a command that ends with 2 says. It must not begin anything first.
+fn refused_at_once(command: &mut Command) -> String {
+    let began = Instant::now();
+    let output = output_of(command.stdin(Stdio::null()));
+    assert_eq!(output.status.code(), Some(2), "{}", shown(&output));
+    assert!(
+        began.elapsed() < AT_ONCE,
+        "took {:?}\n{}",
+        began.elapsed(),
+        shown(&output)
+    );
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}

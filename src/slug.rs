@@ -81,6 +81,11 @@ slugs! {
      to are held back. Everything else was placed. Mend the rows and import the file again: what was placed before is \
      recognised and not placed twice."
 
+    EventRefused "event-refused" Failed "A service refused what was sent"
+    "The event is in Kafka, the service has handled it, and what it says breaks a rule: a count below what is reserved, for \
+     instance. It is a dead letter now, with its bytes and the reason, and nothing of it was applied. Sent again under the \
+     same id it is recognised and stays refused: mend the cause, then send another event."
+
     SchemasIncompatible "schemas-incompatible" Failed "A version of a contract breaks another"
     "Every version of an event must be readable with every other one, in both directions: a consumer may be older or \
      newer than the producer. Give new fields a default, and do not change or remove old ones."

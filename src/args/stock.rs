@@ -144,7 +144,7 @@ pub(crate) struct IdentityArgs {
 /// Whether to wait for inventory.
 #[derive(Debug, Args)]
 pub(crate) struct WaitArgs {
-    /// Return only when inventory has handled it
+    /// Return only when inventory has applied it; fails if inventory refuses it
     #[arg(long)]
     pub(crate) wait: bool,
 

@@ -10,6 +10,7 @@ mod explain;
 pub(crate) mod failures;
 mod health;
 mod import;
+mod letters;
 mod order;
 mod run;
 mod schemas;

@@ -6,12 +6,14 @@ use orderflow_domain::stock::Stock;
 use orderflow_producers::import::Input;
 use orderflow_producers::stock::{self, CatalogueOptions, StockOptions, StockReport};
 use orderflow_producers::{SinkOptions, Stop as Ask};
+use orderflow_runtime::dead_letter_topic;
 use orderflow_runtime::store::{Database, Reader, StoreError};
 use orderflow_schemas::{Contract, EventType, Topic};
 use serde::Serialize;
 
 use super::contracts::Contracts;
 use super::failures::{of_field, of_open, of_stock, of_store};
+use super::letters::{self, Refused};
 use super::prepare;
 use crate::args::{GlobalArgs, IdentityArgs, StockImportArgs, StockReceiveArgs, StockSetArgs, StockShowArgs, WaitArgs};
 use crate::config::Settings;
@@ -78,47 +80,57 @@ fn send<E: Contract>(events: &[E], settings: &Settings, waiting: &WaitArgs, outp
     );
     meter.end();
     let report = sent.map_err(|error| of_stock(&error).unless(signals.exit()))?;
-    if waiting.wait {
-        waiting::until_handled(
-            &settings.connection,
-            inventory::GROUP,
-            &report.positions,
-            waiting.timeout,
-            &signals,
-        )?;
+    if !waiting.wait {
+        output.list("stock.events", &[Moved::of(&report, None)])?;
+        return Ok(Exit::Done);
     }
-    output.list("stock.events", &[Moved::of(&report, waiting.wait)])?;
-    Ok(Exit::Done)
+    let group = inventory::GROUP;
+    let connection = &settings.connection;
+    waiting::until_handled(connection, group, &report.positions, waiting.timeout, &signals)?;
+    let topic = dead_letter_topic(settings.topics.name(Topic::Stock), group);
+    let refused = letters::among(&report.event_ids, topic.clone(), connection, &signals)?;
+    output.list("stock.events", &[Moved::of(&report, Some(&refused))])?;
+    if refused.is_empty() {
+        return Ok(Exit::Done);
+    }
+    Err(letters::failure(&refused, report.event_ids.len(), (group, &topic)).into())
 }
 
-/// What was sent.
+/// What was sent. Who did not wait does not know what became of it.
 #[derive(Debug, Serialize)]
-struct Moved {
+struct Moved<'a> {
     events: u64,
     first_event_id: Option<String>,
+    /// Whether all of it is applied.
     handled: Option<bool>,
+    refused: Option<&'a [Refused]>,
 }
 
-impl Moved {
-    fn of(report: &StockReport, waited: bool) -> Self {
+impl<'a> Moved<'a> {
+    fn of(report: &StockReport, refused: Option<&'a [Refused]>) -> Self {
         Self {
             events: report.tally.acknowledged,
             first_event_id: report.event_ids.first().map(ToString::to_string),
-            // Who did not wait does not know.
-            handled: waited.then_some(true),
+            handled: refused.map(<[Refused]>::is_empty),
+            refused,
         }
     }
 }
 
-impl Row for Moved {
+impl Row for Moved<'_> {
     const HEADERS: &'static [&'static str] = &["EVENTS", "FIRST-EVENT-ID", "HANDLED"];
 
     fn cells(&self) -> Vec<String> {
-        let handled = if self.handled.is_some() { "yes" } else { "-" };
+        let handled = match (self.refused, self.events) {
+            (None, _) => "-".to_owned(),
+            (Some([]), _) => "yes".to_owned(),
+            (Some(_), 1) => "refused".to_owned(),
+            (Some(refused), _) => format!("{} refused", refused.len()),
+        };
         vec![
             self.events.to_string(),
             self.first_event_id.clone().unwrap_or_else(|| "-".to_owned()),
-            handled.to_owned(),
+            handled,
         ]
     }
 }

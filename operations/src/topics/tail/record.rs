@@ -63,6 +63,12 @@ impl TailRecord {
         record
     }
 
+    /// The value of a header, the last of the name.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&[u8]> {
+        self.headers.get(name)?.0.as_deref()
+    }
+
     fn decode(&mut self, value: &[u8], reader: &Reader) {
         match reader.read(value) {
             Ok(event) => {

@@ -71,7 +71,10 @@ pub type Each<'a> = &'a mut dyn FnMut(&OrderPlaced) -> Result<(), SinkError>;
 ///
 /// A file that cannot be read or is not what it should be, or the first error of `each`; with what was counted before.
 pub fn read(input: Input, options: &ImportOptions, stop: &Stop, each: Each<'_>) -> Result<ImportReport, ImportFailed> {
-    let mut report = ImportReport::default();
+    let mut report = ImportReport {
+        file: input.name(),
+        ..ImportReport::default()
+    };
     let outcome = check(options)
         .and_then(|()| input.open(options.format))
         .and_then(|opened| match opened.format {

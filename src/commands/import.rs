@@ -88,10 +88,9 @@ fn judged(report: &ImportReport, signals: &Signals) -> Outcome {
     }
     let message = format!("{unreadable} lines are unreadable, {held_back} held back");
     let failure = Failure::new(Slug::ImportIncomplete, message);
-    let failure = report
-        .problems
-        .iter()
-        .fold(failure, |failure, problem| failure.because(problem.to_string()));
+    let failure = report.problems.iter().fold(failure, |failure, problem| {
+        failure.because(format!("{}: {problem}", report.file))
+    });
     Err(failure
         .hint("mend the lines and import the file again: what was placed counts once in any case")
         .into())
@@ -117,6 +116,7 @@ fn show(report: &ImportReport, dry_run: bool, output: Output) -> Result<(), Stop
 /// What an import found and did.
 #[derive(Debug, Serialize)]
 struct Imported {
+    file: String,
     dry_run: bool,
     lines: u64,
     reasons: BTreeMap<&'static str, Lines>,
@@ -165,6 +165,7 @@ impl Imported {
             why: problem.why.clone(),
         });
         Self {
+            file: report.file.clone(),
             dry_run,
             lines: report.lines,
             reasons: reasons.collect(),

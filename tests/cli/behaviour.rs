@@ -337,3 +337,20 @@ fn every_setting_is_documented_with_its_default() {
         assert!(document.contains(&row), "docs/command-line.md lacks: {row}");
     }
 }
+
+/// A line that was not taken is found by file and line; standard input is called as it was asked for.
+#[test]
+fn a_line_that_is_not_taken_is_named_with_its_file() {
+    let folder = folder();
+    let odd = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli/odd-lines.csv");
+    let import = |json: &[&str]| {
+        let arguments = [&["order", "import", "-", "--dry-run"], json].concat();
+        let mut command = orderflow(folder.path(), &arguments);
+        run(command.stdin(std::fs::File::open(&odd).expect("the file is there")))
+    };
+    let told = stderr(&import(&[]));
+    assert!(told.contains("caused by: -: line 5: Quantity: \"six\""), "{told}");
+    let printed = stdout(&import(&["--json"]));
+    let printed: serde_json::Value = serde_json::from_str(&printed).expect("JSON");
+    assert_eq!(printed["items"][0]["file"], "-", "{printed}");
+}

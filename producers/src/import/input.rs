@@ -67,7 +67,7 @@ impl Input {
     /// Standard input.
     #[must_use]
     pub fn stdin() -> Self {
-        Self::reader("<stdin>", io::stdin())
+        Self::reader("-", io::stdin())
     }
 
     /// Bytes that are part of the program.
@@ -84,6 +84,10 @@ impl Input {
             from: Origin::Reader(name.to_owned(), Box::new(reader)),
             meter: Meter::default(),
         }
+    }
+
+    pub(super) fn name(&self) -> String {
+        self.from.name()
     }
 
     pub(super) fn meter(&self) -> Meter {

@@ -126,6 +126,8 @@ impl fmt::Display for Problem {
 /// What an import found and did.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ImportReport {
+    /// What was read, as the user named it; `-` is standard input.
+    pub file: String,
     /// Lines read, without the header and empty ones: the sum of `counts`.
     pub lines: u64,
     /// Lines by what became of them.

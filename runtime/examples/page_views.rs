@@ -76,6 +76,14 @@ impl Handler for PageViews {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let views = count().await?;
+    assert_eq!(views, 100, "every view is counted once");
+    println!("{views} views counted, each once");
+    Ok(())
+}
+
+/// All of it but what is said at the end: a test runs it too (`runtime/tests/page_views.rs`).
+pub(crate) async fn count() -> Result<u64, Box<dyn std::error::Error>> {
     let names = ["views", "views.counting.redrive", "views.counting.dlq", "milestones"];
     let broker = EmbeddedBroker::start(&names.map(|name| (name, 4)))?;
     send_each_twice(&broker.connection(), 100)?;
@@ -103,10 +111,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         )
         .await?;
 
-    let views = views(&database)?;
-    assert_eq!(views, 100, "every view is counted once");
-    println!("{views} views counted, each once");
-    Ok(())
+    views(&database)
 }
 
 /// Until as many views are counted, or for twenty seconds.

@@ -73,8 +73,9 @@ pub(crate) struct PlaceArgs {
 
 /// Place a load of made-up orders at a rate
 ///
-/// Customers, products and baskets are spread as in a real shop's orders. With --seed the same choices are made again;
-/// with --start as well, every byte repeats, and consumers recognise the orders.
+/// Of the products the n-th is ordered a n-th as often as the first, and further items of an order get ever rarer; customers
+/// are drawn evenly, and some orders are guests'. With --seed the same choices are made again; with --start as well, every
+/// byte repeats, and consumers recognise the orders.
 #[derive(Debug, Args)]
 #[command(after_long_help = help::sections(&[
     "orderflow order emit --count 1000",

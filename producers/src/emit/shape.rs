@@ -7,7 +7,8 @@ use thiserror::Error;
 
 use super::catalogue;
 
-/// What made-up orders look like. The default is drawn after half a year of a gift shop's real orders.
+/// What made-up orders look like. The default has as many products and as large a share of guests as half a year of a gift
+/// shop's real orders; its baskets are smaller, 3 items for the shop's 25.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shape {
     /// How many products there are, 1 to [`Shape::MAX_PRODUCTS`].

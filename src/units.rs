@@ -1,7 +1,9 @@
 //! Durations, sizes and points in time as people write them.
 
 use std::num::NonZeroU64;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use orderflow_domain::Timestamp;
 
 /// Units of time with their length in milliseconds, the longest first.
 const TIME: &[(&str, u64)] = &[
@@ -104,6 +106,12 @@ fn number(text: &str) -> Option<(u64, &str)> {
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (digits, rest) = text.split_at(end);
     digits.parse().ok().map(|number| (number, rest))
+}
+
+/// The wall clock, which times ago are counted from.
+pub(crate) fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]

@@ -48,6 +48,48 @@ fn assert_each_once(system: &System, orders: i64) {
     assert_eq!(system.number("inventory", applied), Some(orders));
 }
 
+/// Three orders, of the years 2001, 2017 and 2033, on one partition.
+#[test]
+#[ignore = "needs Kafka's jars; run by ./tests/run"]
+fn a_service_that_is_new_begins_where_it_is_told_to() {
+    const YEARS: [i64; 3] = [1_000_000_000_000, 1_500_000_000_000, 2_000_000_000_000];
+    let read = "SELECT sum(applied + dead) FROM v_progress WHERE topic = 'orders'";
+    for (start, expected) in [
+        ("@2017-07-14T02:40:00Z", 2),
+        ("@2040-01-01T00:00:00Z", 0),
+        ("latest", 0),
+    ] {
+        let system = System::start(1);
+        for millis in YEARS {
+            let made = order("85123A", 1);
+            let sent = [Sent {
+                key: &made.key,
+                value: &made.value,
+                millis: Some(millis),
+            }];
+            produce(&system.brokers(), "orders", sent);
+        }
+        let mut command = system.orderflow();
+        command.args(["run", "inventory"]).env("ORDERFLOW_RUNTIME_START", start);
+        let _inventory = Daemon::start(&mut command, &system.log_file("inventory"));
+        system.wait_caught_up("inventory");
+        assert_eq!(system.number("inventory", read), Some(expected), "{start}");
+        let made = order("85123A", 1);
+        let sent = [Sent {
+            key: &made.key,
+            value: &made.value,
+            millis: None,
+        }];
+        produce(&system.brokers(), "orders", sent);
+        system.wait_caught_up("inventory");
+        assert_eq!(
+            system.number("inventory", read),
+            Some(expected + 1),
+            "{start}, and what comes later"
+        );
+    }
+}
+
 #[test]
 #[ignore = "needs Kafka's jars; run by ./tests/run"]
 fn a_killed_daemon_goes_on_at_once_after_its_restart() {

@@ -87,6 +87,8 @@ pub enum StartAt {
     Earliest,
     /// Behind its last record.
     Latest,
+    /// At its first record whose timestamp, milliseconds since 1970-01-01 UTC, is not below this.
+    Since(i64),
 }
 
 impl Default for Settings {

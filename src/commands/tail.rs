@@ -1,8 +1,7 @@
 //! `topics tail`.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use orderflow_domain::Timestamp;
 use orderflow_operations::topics::tail::{Next, Options, Span, Start, Tail};
 
 use super::contracts::Contracts;
@@ -15,13 +14,14 @@ use crate::output::{Lines, Output};
 use crate::report::{Failure, Outcome, Stop};
 use crate::signals::Signals;
 use crate::slug::Slug;
+use crate::units;
 
 /// How long to wait for a record before what was read is written out and signals are looked at.
 const WAIT: Duration = Duration::from_millis(100);
 
 /// Prints the records of topics as lines of JSON.
 pub(super) fn run(args: TailArgs, global: &GlobalArgs, output: Output) -> Outcome {
-    let start = Start::parse(&args.from, now()).map_err(|error| Failure::from_error(Slug::Usage, &error))?;
+    let start = Start::parse(&args.from, units::now()).map_err(|error| Failure::from_error(Slug::Usage, &error))?;
     let settings = prepare(global, &(), Talk::Command)?;
     let contracts = Contracts::open(&settings, &[])?;
     let follow = args.follow;
@@ -67,10 +67,4 @@ fn searched(spans: &[Span], printed: u64) -> String {
         "{printed} records printed; {offsets} offsets of {} partitions searched",
         spans.len()
     )
-}
-
-/// The wall clock, which times ago are counted from.
-fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }

@@ -198,7 +198,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting(
         "runtime.start",
         FROM_THE_RUNTIME,
-        "where a partition never seen before starts: earliest or latest",
+        "where a partition never seen before starts: earliest, latest or a time, as @2026-11-21T10:00:00Z",
     ),
     setting(
         "runtime.dense",

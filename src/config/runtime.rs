@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use orderflow_operations::topics::tail;
 use orderflow_runtime::settings::{Cluster, GroupProtocol, Settings, StartAt};
 
 use super::resolved::{parse, truth};
@@ -74,10 +75,10 @@ pub(super) fn defaults() -> impl Iterator<Item = (String, String)> {
         ("outbox_retention", units::written_duration(of.outbox_retention)),
         (
             "start",
-            if of.start == StartAt::Latest {
-                "latest".to_owned()
-            } else {
-                "earliest".to_owned()
+            match of.start {
+                StartAt::Earliest => "earliest".to_owned(),
+                StartAt::Latest => "latest".to_owned(),
+                StartAt::Since(millis) => format!("@{millis}"),
             },
         ),
         ("dense", of.dense.to_string()),
@@ -129,7 +130,12 @@ fn start(text: &str) -> Result<StartAt, String> {
     match text {
         "earliest" => Ok(StartAt::Earliest),
         "latest" => Ok(StartAt::Latest),
-        _ => Err(format!("{text:?} is neither earliest nor latest")),
+        _ => match tail::Start::parse(text, units::now()) {
+            Ok(tail::Start::Time(time)) => Ok(StartAt::Since(time.unix_millis())),
+            _ => Err(format!(
+                "{text:?} is neither earliest nor latest, nor a time as @2026-11-21T10:00:00Z"
+            )),
+        },
     }
 }
 
@@ -191,6 +197,16 @@ mod tests {
             ..Settings::default()
         };
         assert_eq!(none.check().map_err(|invalid| invalid.setting), Err("batch_records"));
+    }
+
+    #[test]
+    fn a_partition_starts_at_an_end_or_at_a_time() {
+        assert_eq!(start("latest"), Ok(StartAt::Latest));
+        assert_eq!(start("@2023-11-14T22:13:20Z"), Ok(StartAt::Since(1_700_000_000_000)));
+        for text in ["", "end", "47", "-3", "2023-11-14T22:13:20Z", "@yesterday"] {
+            let refused = start(text).expect_err(text);
+            assert!(refused.contains("earliest") && refused.contains("@2026"), "{refused}");
+        }
     }
 
     #[test]

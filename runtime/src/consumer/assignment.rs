@@ -233,23 +233,33 @@ impl<H: Handler, S: Store> Edge<H, S> {
         let mut starts = Vec::new();
         let mut positions = Vec::with_capacity(standings.len());
         for (standing, marks) in standings.iter().zip(marks) {
-            let position = standing.held.unwrap_or_else(|| {
-                let at = NextOffset::at(match self.with.shared.settings.start {
-                    StartAt::Earliest => marks.low,
-                    StartAt::Latest => marks.high,
-                });
-                starts.push(Start {
-                    topic: standing.topic.as_str().into(),
-                    at,
-                });
-                at
+            if let Some(held) = standing.held {
+                positions.push(held);
+                continue;
+            }
+            let at = self.first(standing, *marks)?;
+            starts.push(Start {
+                topic: standing.topic.as_str().into(),
+                at,
             });
-            positions.push(position);
+            positions.push(at);
         }
         if !starts.is_empty() {
             self.patiently(|| self.with.shared.store.start_at(claim.at.owner, &starts))?;
         }
         Ok(positions)
+    }
+
+    /// Where a partition never seen before starts.
+    fn first(&self, standing: &Standing, marks: Watermarks) -> Result<NextOffset, ServiceError> {
+        let offset = match self.with.shared.settings.start {
+            StartAt::Earliest => marks.low,
+            StartAt::Latest => marks.high,
+            StartAt::Since(millis) => checks::first_since(&self.consumer, standing, millis)
+                .map_err(|error| client("asking for the first offset of a time", &error))?
+                .unwrap_or(marks.high),
+        };
+        Ok(NextOffset::at(offset))
     }
 
     /// Tells librdkafka all offsets in one list, and starts the lanes.

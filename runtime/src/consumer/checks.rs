@@ -107,6 +107,29 @@ fn offset_in(answered: &TopicPartitionList, standing: &Standing) -> KafkaResult<
     }
 }
 
+/// The first offset of a partition whose timestamp is not below a time, in milliseconds; `None` where there is none yet.
+///
+/// # Errors
+/// What the client says when the cluster does not answer.
+pub(super) fn first_since<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    standing: &Standing,
+    millis: i64,
+) -> KafkaResult<Option<i64>> {
+    let mut asked = TopicPartitionList::with_capacity(1);
+    asked.add_partition_offset(&standing.topic, standing.partition, Offset::Offset(millis))?;
+    patiently(|| {
+        let answered = consumer.offsets_for_times(asked.clone(), ANSWER)?;
+        let found = answered.find_partition(&standing.topic, standing.partition);
+        let Some(element) = found else { return Ok(None) };
+        element.error()?;
+        match element.offset() {
+            Offset::Offset(offset) => Ok(Some(offset)),
+            _ => Ok(None),
+        }
+    })
+}
+
 /// What the group has committed; the list is copied out, for it must not outlive the consumer.
 ///
 /// # Errors

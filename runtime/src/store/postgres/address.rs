@@ -3,14 +3,17 @@
 //! Nothing in here prints a password: [`PostgresAddress`] shows hosts, database and user only.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
+use std::time::Duration;
 
 use thiserror::Error;
 use tokio_postgres::Config;
 use tokio_postgres::config::Host;
 
+use super::connect::KEEPALIVE_IDLE;
 use super::password::Secret;
+use super::tls::SYSTEM;
 
 /// How the connection is encrypted, and how far the server must prove who it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,8 +56,8 @@ const NAME_BYTES: usize = 63;
 impl PostgresAddress {
     /// Reads `postgres://user@host:port,host:port/database?parameters`.
     ///
-    /// Parameters are libpq's (`sslmode`, `sslrootcert`, `passfile`, `connect_timeout`, `application_name`,
-    /// `keepalives…`, `host`), and `schema` of our own, in which `{service}` stands for `service`; it is `{service}` when
+    /// Parameters are libpq's, those of [`TAKEN`] and `sslmode`, `sslrootcert`, `passfile`, `keepalives_count`,
+    /// `tcp_user_timeout`; any other is refused, for whoever wrote it relies on it. And `schema` of our own, in which `{service}` stands for `service`; it is `{service}` when
     /// nobody says anything. What the URL leaves open is read from `PGUSER`, `PGSSLMODE`, `PGSSLROOTCERT`, `PGPASSFILE`
     /// and `PGPASSWORD`.
     ///
@@ -64,12 +67,9 @@ impl PostgresAddress {
         let (rest, query) = url.split_once('?').unwrap_or((url, ""));
         let mut ours = Ours::default();
         let passed_on = ours.take(query)?;
-        let url = if passed_on.is_empty() {
-            rest.to_owned()
-        } else {
-            format!("{rest}?{}", passed_on.join("&"))
-        };
-        let mut config = Config::from_str(&url).map_err(|error| invalid(why(&error)))?;
+        let config = Config::from_str(&format!("{rest}?{}", passed_on.join("&")));
+        let mut config = config.map_err(|error| invalid(why(&error)))?;
+        ours.set(&mut config);
         let user = config.get_user().map(str::to_owned).or_else(|| variable("PGUSER"));
         let user = user.ok_or_else(|| invalid("no user is named; write postgres://USER@HOST/DATABASE"))?;
         let database = config.get_dbname().map(str::to_owned).filter(|name| !name.is_empty());
@@ -212,9 +212,35 @@ fn schema(said: Option<&str>, service: &str) -> Result<String, InvalidAddress> {
     Ok(schema)
 }
 
+/// The parameters of libpq that the client library reads as libpq does.
+const TAKEN: &[&str] = &[
+    "application_name",
+    "connect_timeout",
+    "dbname",
+    "host",
+    "keepalives",
+    "keepalives_idle",
+    "keepalives_interval",
+    "options",
+    "password",
+    "port",
+    "user",
+];
+
+/// What others may be set to, since it is what is done anyhow.
+const DONE: &[(&str, &[&str])] = &[
+    ("target_session_attrs", &["read-write", "primary"]),
+    ("channel_binding", &["disable", "prefer"]),
+    ("sslnegotiation", &["postgres"]),
+    ("load_balance_hosts", &["disable"]),
+];
+
 /// The parameters that the client library does not know, or not as libpq does.
 #[derive(Default)]
 struct Ours {
+    keepalives_idle: bool,
+    keepalives_count: Option<u32>,
+    user_timeout: Option<Duration>,
     mode: Option<String>,
     root_certificates: Option<PathBuf>,
     password_file: Option<PathBuf>,
@@ -233,21 +259,58 @@ impl Ours {
                 "sslrootcert" => self.root_certificates = Some(value.into()),
                 "passfile" => self.password_file = Some(value.into()),
                 "schema" => self.schema = Some(value),
-                "target_session_attrs" if ["read-write", "primary"].contains(&value.as_str()) => {}
+                "keepalives_count" => self.keepalives_count = number(name, &value)?,
+                "tcp_user_timeout" => {
+                    self.user_timeout = number(name, &value)?.map(|millis| Duration::from_millis(u64::from(millis)));
+                }
+                _ if TAKEN.contains(&name) => {
+                    self.keepalives_idle |= name == "keepalives_idle";
+                    left.push(pair);
+                }
+                _ if DONE
+                    .iter()
+                    .any(|(done, as_said)| *done == name && as_said.contains(&&*value)) => {}
+                // The rest of a password with a question mark in it is not repeated.
+                _ if query.contains('@') => {
+                    return Err(invalid(
+                        "what follows the question mark is not parameters; in a password ? is written %3F and @ %40",
+                    ));
+                }
                 "target_session_attrs" => {
                     return Err(invalid(
                         "target_session_attrs: a service writes, so it can only be read-write",
                     ));
                 }
-                _ => left.push(pair),
+                _ => return Err(untaken(name)),
             }
         }
         Ok(left)
     }
 
+    /// What the library would not have read right. What nobody said is ours to choose, see `connect`.
+    fn set(&self, config: &mut Config) {
+        if !self.keepalives_idle {
+            config.keepalives_idle(KEEPALIVE_IDLE);
+        }
+        if let Some(count) = self.keepalives_count {
+            config.keepalives_retries(count);
+        }
+        if let Some(time) = self.user_timeout {
+            config.tcp_user_timeout(time);
+        }
+    }
+
     fn tls(&self) -> Result<TlsMode, InvalidAddress> {
         let said = self.mode.clone().or_else(|| variable("PGSSLMODE"));
+        // As libpq since 16: everybody has a certificate of some public authority, so the name must be looked at.
+        let system = self.root_certificates().is_some_and(|path| path == Path::new(SYSTEM));
         let mode = match said.as_deref() {
+            None | Some("verify-full") if system => TlsMode::VerifyFull,
+            Some(weak) if system => {
+                return Err(invalid(format!(
+                    "sslmode {weak:?} is too weak for sslrootcert=system; it is verify-full"
+                )));
+            }
             None | Some("prefer") => TlsMode::Prefer,
             Some("disable") => TlsMode::Disable,
             // As libpq: who names an authority wants its signature looked at.
@@ -268,6 +331,26 @@ impl Ours {
         let said = self.root_certificates.clone();
         said.or_else(|| variable("PGSSLROOTCERT").map(PathBuf::from))
     }
+}
+
+/// A number; 0 leaves it to us, as it leaves it to the system with libpq.
+fn number(name: &str, value: &str) -> Result<Option<u32>, InvalidAddress> {
+    let number: u32 = value
+        .parse()
+        .map_err(|_| invalid(format!("{name} is not a whole number from 0 on")))?;
+    Ok(Some(number).filter(|number| *number > 0))
+}
+
+fn untaken(name: &str) -> InvalidAddress {
+    let why = match name {
+        "channel_binding" => "SCRAM is done without it, and the certificate is judged by sslmode",
+        "hostaddr" => "write the address as the host, or name it in /etc/hosts",
+        "load_balance_hosts" => "hosts are tried in the order of the URL",
+        "sslnegotiation" => "TLS is asked for as before PostgreSQL 17",
+        "sslcert" | "sslkey" | "sslpassword" => "no certificate of a client is shown",
+        _ => "what is not honoured is refused; orderflow's docs/command-line.md lists what is taken",
+    };
+    invalid(format!("{name} is not taken like this: {why}"))
 }
 
 fn decoded(text: &str) -> Result<String, InvalidAddress> {
@@ -328,12 +411,66 @@ mod tests {
                 "statement_timeout",
             ),
             ("postgres://me:s3cret@host:port/shop", "`port`"),
+            ("postgres://me:a?s3cret=b@host/shop", "%3F"),
+            ("postgres://me:a?s3cret@host/shop", "%3F"),
             ("postgres://me:a@s3cret@host/shop", "%40"),
             ("postgres://me:s3cret@host/shop?schema=public", "public"),
             ("postgres://me:s3cret@host/shop?schema=%zz", "hexadecimal"),
         ] {
             let said = refused(url);
             assert!(said.contains(part) && !said.contains("s3cret"), "{url}: {said}");
+        }
+    }
+
+    #[test]
+    fn a_parameter_that_is_not_honoured_is_refused_by_its_name() {
+        for parameter in [
+            "channel_binding=require",
+            "hostaddr=127.0.0.1",
+            "sslnegotiation=direct",
+            "load_balance_hosts=random",
+            "target_session_attrs=standby",
+            "sslcert=me.pem",
+            "sslkey=me.key",
+            "sslcrl=list.pem",
+            "gssencmode=require",
+            "require_auth=scram-sha-256",
+            "ssl_min_protocol_version=TLSv1.3",
+            "keepalives_retries=3",
+            "service=shop",
+            "tcp_user_timeout=soon",
+            "keepalives_count=-1",
+            "Sslmode=disable",
+        ] {
+            let (name, _) = parameter.split_once('=').expect("a pair");
+            let said = refused(&format!("postgres://me@host/shop?sslmode=disable&{parameter}"));
+            assert!(said.contains(name), "{parameter}: {said}");
+        }
+        for as_done in [
+            "channel_binding=prefer",
+            "sslnegotiation=postgres",
+            "load_balance_hosts=disable",
+            "target_session_attrs=read-write",
+        ] {
+            parse(&format!("postgres://me@host/shop?{as_done}"));
+        }
+    }
+
+    #[test]
+    fn the_authorities_of_the_system_are_believed_about_names_only() {
+        for (parameters, mode) in [
+            ("sslrootcert=system", Some(TlsMode::VerifyFull)),
+            ("sslrootcert=system&sslmode=verify-full", Some(TlsMode::VerifyFull)),
+            ("sslrootcert=system&sslmode=verify-ca", None),
+            ("sslrootcert=system&sslmode=require", None),
+            ("sslrootcert=system&sslmode=prefer", None),
+            ("sslrootcert=system&sslmode=disable", None),
+        ] {
+            let url = format!("postgres://me@host/shop?{parameters}");
+            match mode {
+                Some(mode) => assert_eq!(parse(&url).tls, mode, "{parameters}"),
+                None => assert!(refused(&url).contains("too weak"), "{parameters}"),
+            }
         }
     }
 

@@ -22,7 +22,7 @@ const ENTER: Duration = Duration::from_secs(15);
 
 /// How soon a silent connection is asked whether it lives, how often, and how long what was sent may stay
 /// unacknowledged: a host that vanished is noticed within some ten seconds.
-const KEEPALIVE_IDLE: Duration = Duration::from_secs(5);
+pub(super) const KEEPALIVE_IDLE: Duration = Duration::from_secs(5);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(2);
 const KEEPALIVE_RETRIES: u32 = 3;
 const USER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -147,7 +147,7 @@ fn config(address: &PostgresAddress, (host, port): (&Host, u16), location: &str)
         .connect_timeout(said.get_connect_timeout().copied().unwrap_or(CONNECT))
         .tcp_user_timeout(said.get_tcp_user_timeout().copied().unwrap_or(USER_TIMEOUT))
         .keepalives(said.get_keepalives())
-        .keepalives_idle(KEEPALIVE_IDLE)
+        .keepalives_idle(said.get_keepalives_idle())
         .keepalives_interval(said.get_keepalives_interval().unwrap_or(KEEPALIVE_INTERVAL))
         .keepalives_retries(said.get_keepalives_retries().unwrap_or(KEEPALIVE_RETRIES))
         .ssl_mode(match address.tls {
@@ -237,4 +237,40 @@ async fn set(client: &Client, location: &str, schema: &str, purpose: Purpose) ->
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config_of(url: &str) -> Config {
+        let address = PostgresAddress::parse(url, "inventory").expect("an address");
+        let (host, port) = address.hosts[0].clone();
+        config(&address, (&host, port), "there").expect("a configuration")
+    }
+
+    #[test]
+    fn what_the_url_says_of_the_connection_is_done() {
+        let said = config_of(
+            "postgres://me:secret@host/shop?application_name=mine&connect_timeout=3&options=-csearch_path%3Dx\
+             &keepalives=0&keepalives_idle=77&keepalives_interval=7&keepalives_count=9&tcp_user_timeout=4000",
+        );
+        let timeout = Duration::from_secs;
+        assert_eq!(said.get_application_name(), Some("mine"));
+        assert_eq!(said.get_options(), Some("-csearch_path=x"));
+        assert_eq!(said.get_connect_timeout(), Some(&timeout(3)));
+        assert!(!said.get_keepalives());
+        assert_eq!(said.get_keepalives_idle(), timeout(77));
+        assert_eq!(said.get_keepalives_interval(), Some(timeout(7)));
+        assert_eq!(said.get_keepalives_retries(), Some(9));
+        assert_eq!(said.get_tcp_user_timeout(), Some(&timeout(4)));
+
+        let unsaid = config_of("postgres://me:secret@host/shop");
+        assert_eq!(unsaid.get_connect_timeout(), Some(&CONNECT));
+        assert!(unsaid.get_keepalives());
+        assert_eq!(unsaid.get_keepalives_idle(), KEEPALIVE_IDLE);
+        assert_eq!(unsaid.get_keepalives_interval(), Some(KEEPALIVE_INTERVAL));
+        assert_eq!(unsaid.get_keepalives_retries(), Some(KEEPALIVE_RETRIES));
+        assert_eq!(unsaid.get_tcp_user_timeout(), Some(&USER_TIMEOUT));
+    }
 }

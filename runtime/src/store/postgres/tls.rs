@@ -23,6 +23,9 @@ use tokio_rustls::rustls::{
 
 use super::address::TlsMode;
 
+/// What `sslrootcert` says instead of a file: the authorities that the system knows.
+pub(super) const SYSTEM: &str = "system";
+
 /// Makes TLS sessions of one kind.
 #[derive(Clone)]
 pub(super) struct Tls {
@@ -62,7 +65,7 @@ impl Tls {
 fn roots(named: Option<&Path>) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
     match named {
-        Some(path) if path != Path::new("system") => {
+        Some(path) if path != Path::new(SYSTEM) => {
             let unusable = |why: String| format!("sslrootcert {} cannot be used: {why}", path.display());
             let certificates = CertificateDer::pem_file_iter(path).map_err(|error| unusable(error.to_string()))?;
             for certificate in certificates {

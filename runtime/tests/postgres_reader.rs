@@ -2,6 +2,8 @@
 
 mod postgres;
 
+use std::path::Path;
+
 use orderflow_runtime::Headers;
 use orderflow_runtime::rows::{Entity, RowKey, StoredRow};
 use orderflow_runtime::store::postgres::{PostgresOptions, PostgresStore};
@@ -189,4 +191,45 @@ fn whoever_refuses_a_row_ends_the_reading_and_may_read_again() {
     });
     assert_eq!((read, seen), (Err(enough.clone()), 3));
     assert_eq!(count(|see| reader.each_event(see)), u64::from(MANY));
+}
+
+#[test]
+#[ignore = "needs PostgreSQL; run by ./tests/run"]
+fn the_queries_of_the_documents_work_as_they_stand() {
+    let schema = Schema::fresh();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/databases.md");
+    let page = std::fs::read_to_string(path).expect("the page");
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let opening = PostgresStore::open(schema.address(), PostgresOptions::default());
+        fill(&opening.await.expect("opens")).await;
+        let stock = "INSERT INTO SCHEMA.state (entity, key, version, body) \
+            VALUES ('stock', 'cup', 1, '{\"available\":7,\"reserved\":2}')";
+        schema.run(stock).await;
+        let client = postgres::connect(&schema.url()).await;
+        let path = "SET search_path TO inventory";
+        assert!(page.contains(path), "the page says it");
+        let path = path.replace("inventory", schema.name());
+        client.batch_execute(&path).await.expect("set");
+        let queries = page.split("```sql\n").skip(1);
+        let queries: Vec<&str> = queries.filter_map(|rest| rest.split("```").next()).collect();
+        let (of_sqlite, of_both): (Vec<&str>, _) = queries.into_iter().partition(|query| query.contains("x'"));
+        assert_eq!((of_sqlite.len(), of_both.len()), (1, 6), "the page says so");
+        for query in &of_both {
+            client.query(*query, &[]).await.expect(query);
+        }
+        let stock = of_both
+            .iter()
+            .find(|query| query.contains("reserved"))
+            .expect("a query");
+        let found = client.query_one(*stock, &[]).await.expect("a row");
+        let found: [&str; 3] = [0, 1, 2].map(|column| found.get(column));
+        assert_eq!(found, ["cup", "7", "2"]);
+        let handled = of_both
+            .last()
+            .expect("the last")
+            .replace("0199c8b1-3c00-8123-8000-000000000000", &id(2).to_string());
+        let found = client.query_one(&handled, &[]).await.expect("a row");
+        assert_eq!(found.get::<_, &str>(0), "applied");
+    });
 }

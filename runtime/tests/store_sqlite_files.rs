@@ -522,7 +522,17 @@ async fn the_page_of_the_documents_names_what_there_is() {
         .filter_map(|rest| rest.split("```").next())
         .collect();
     assert!(queries.len() > 3, "the page has examples");
-    for query in queries {
+    file.execute_batch(
+        "INSERT INTO state (entity, key, version, body) VALUES ('stock', 'cup', 1, '{\"available\":7,\"reserved\":2}')",
+    )
+    .expect("a row");
+    for query in &queries {
         file.execute_batch(query).expect(query);
     }
+    let stock = queries
+        .iter()
+        .find(|query| query.contains("reserved"))
+        .expect("a query");
+    let found = file.query_row(stock, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
+    assert_eq!(found, Ok(("cup".to_owned(), 7, 2)));
 }

@@ -204,7 +204,8 @@ slugs! {
 
     RecordsLost "records-lost" Halted "Records were lost before they were read"
     "The topic begins behind the position of this group: retention deleted records that were not handled. Nothing is \
-     skipped silently. Decide whether the loss is to be accepted, and lengthen the retention."
+     skipped silently, and this version has no command that skips: what is left is to begin anew, as \
+     `orderflow explain topic-truncated` says. Lengthen the retention, so that it does not come again."
 
     TopicTruncated "topic-truncated" Halted "A topic ends before the position of the group"
     "The topic was truncated, or deleted and created again, or brokers lost what they had acknowledged. Its offsets mean \

@@ -23,6 +23,13 @@ fn ends_with(code: i32, command: &mut Command) -> (String, String) {
     (text(&output.stdout), text(&output.stderr))
 }
 
+/// The program with the words of a line.
+fn told(system: &System, line: &str) -> Command {
+    let mut command = system.orderflow();
+    command.args(line.split(' '));
+    command
+}
+
 fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
@@ -41,72 +48,66 @@ fn cells(table: &str) -> Vec<&str> {
 fn a_movement_that_inventory_refuses_is_told_and_is_no_success() {
     let system = System::start(2);
     let _inventory = system.run("inventory");
-    let command = |arguments: &[&str]| {
-        let mut command = system.orderflow();
-        command.args(arguments);
-        command
-    };
-    let stock = || {
-        let shown = stdout_of(&mut command(&["stock", "show", "A", "--json"]));
-        let row = json(&shown)["items"][0].clone();
-        (row["available"].as_i64(), row["reserved"].as_i64())
-    };
-    let taken = stdout_of(&mut command(&["stock", "receive", "A", "10", "--wait"]));
+    let taken = stdout_of(&mut told(&system, "stock receive A 10 --wait"));
     assert_eq!(cells(&taken).last(), Some(&"yes"), "{taken}");
-    stdout_of(&mut command(&["order", "place", "--item", "A:6:1.00"]));
+    stdout_of(&mut told(&system, "order place --item A:6:1.00"));
     system.wait_caught_up("inventory");
-    assert_eq!(stock(), (Some(4), Some(6)));
+    assert_eq!(stock(&system), (Some(4), Some(6)));
 
     // One that is on the shelf, of which six are promised.
-    let set = ["stock", "set", "A", "1", "--wait"];
-    let (table, told) = ends_with(1, &mut command(&set));
+    let (table, said) = ends_with(1, &mut told(&system, "stock set A 1 --wait"));
     assert_eq!(cells(&table).last(), Some(&"refused"), "{table}");
-    assert!(
-        told.contains("error[event-refused]: inventory refused 1 of 1 events"),
-        "{told}"
-    );
-    assert!(told.contains(": invalid_order: "), "{told}");
-    assert!(
-        told.contains("hint: orderflow topics tail stock.inventory.dlq"),
-        "{told}"
-    );
-    assert_eq!(stock(), (Some(4), Some(6)));
-
-    // Sent again it is a duplicate of which no second dead letter is written, and still refused.
-    let id = "018f2a3e-0002-7000-8000-0000000000aa";
-    let again = [
-        &set[..],
-        &["--json", "--event-id", id, "--occurred-at", "2026-11-21T10:00:00Z"],
-    ]
-    .concat();
-    for _ in 0..2 {
-        let (printed, problem) = ends_with(1, &mut command(&again));
-        let row = &json(&printed)["items"][0];
-        assert_eq!((&row["events"], &row["handled"]), (&1.into(), &false.into()), "{row}");
-        assert_eq!(row["refused"][0]["event_id"], id, "{row}");
-        assert_eq!(row["refused"][0]["reason"], "invalid_order", "{row}");
-        assert_eq!(json(&problem)["type"], "/problems/event-refused", "{problem}");
+    for part in [
+        "error[event-refused]: inventory refused 1 of 1 events",
+        ": invalid_order: ",
+        "hint: orderflow topics tail stock.inventory.dlq",
+    ] {
+        assert!(said.contains(part), "{said}");
     }
+    sent_again_it_stays_refused(&system);
+    of_a_file_one_line_is_refused(&system);
+    assert_eq!(stock(&system), (Some(4), Some(6)));
 
-    // Of a file the one line is refused, and the other applied.
-    let file = system.folder().join("delivery.csv");
-    fs::write(&file, format!("product_id,quantity\nB,5\nA,{}\n", i64::MAX)).expect("a file");
-    let import = ["stock", "import", "delivery.csv", "--wait"];
-    let (table, told) = ends_with(1, &mut command(&import));
-    assert_eq!(cells(&table)[2..], ["1", "refused"], "{table}");
-    assert!(told.contains("inventory refused 1 of 2 events"), "{told}");
-    let b = json(&stdout_of(&mut command(&["stock", "show", "B", "--json"])));
-    assert_eq!(b["items"][0]["available"], 5, "{b}");
-    assert_eq!(stock(), (Some(4), Some(6)));
-    // What others were refused is nothing to this one.
-    let taken = stdout_of(&mut command(&["stock", "set", "A", "7", "--wait", "--json"]));
+    // What was refused to others is nothing to this one.
+    let taken = stdout_of(&mut told(&system, "stock set A 7 --wait --json"));
     let row = &json(&taken)["items"][0];
     assert_eq!(
         (&row["handled"], &row["refused"]),
         (&true.into(), &Value::Array(vec![])),
         "{row}"
     );
-    assert_eq!(stock(), (Some(1), Some(6)));
+    assert_eq!(stock(&system), (Some(1), Some(6)));
+}
+
+/// The second one is a duplicate, of which no second dead letter is written.
+fn sent_again_it_stays_refused(system: &System) {
+    let id = "018f2a3e-0002-7000-8000-0000000000aa";
+    let again = format!("stock set A 1 --wait --json --event-id {id} --occurred-at 2026-11-21T10:00:00Z");
+    for _ in 0..2 {
+        let (printed, problem) = ends_with(1, &mut told(system, &again));
+        let row = &json(&printed)["items"][0];
+        assert_eq!((&row["events"], &row["handled"]), (&1.into(), &false.into()), "{row}");
+        assert_eq!(row["refused"][0]["event_id"], id, "{row}");
+        assert_eq!(row["refused"][0]["reason"], "invalid_order", "{row}");
+        assert_eq!(json(&problem)["type"], "/problems/event-refused", "{problem}");
+    }
+}
+
+/// The other one is applied.
+fn of_a_file_one_line_is_refused(system: &System) {
+    let file = system.folder().join("delivery.csv");
+    fs::write(&file, format!("product_id,quantity\nB,5\nA,{}\n", i64::MAX)).expect("a file");
+    let (table, said) = ends_with(1, &mut told(system, "stock import delivery.csv --wait"));
+    assert_eq!(cells(&table)[2..], ["1", "refused"], "{table}");
+    assert!(said.contains("inventory refused 1 of 2 events"), "{said}");
+    let b = json(&stdout_of(&mut told(system, "stock show B --json")));
+    assert_eq!(b["items"][0]["available"], 5, "{b}");
+}
+
+/// What is available and what is reserved of product A.
+fn stock(system: &System) -> (Option<i64>, Option<i64>) {
+    let row = json(&stdout_of(&mut told(system, "stock show A --json")))["items"][0].clone();
+    (row["available"].as_i64(), row["reserved"].as_i64())
 }
 
 #[test]
@@ -114,14 +115,10 @@ fn a_movement_that_inventory_refuses_is_told_and_is_no_success() {
 fn a_violated_invariant_is_exit_code_11_and_says_where() {
     let system = System::start(2);
     let mut services = [system.run("inventory"), system.run("payment")];
-    stdout_of(system.orderflow().args(["stock", "receive", "A", "10", "--wait"]));
-    let placed = stdout_of(
-        system
-            .orderflow()
-            .args(["order", "place", "--item", "A:6:1.00", "--json"]),
-    );
+    stdout_of(&mut told(&system, "stock receive A 10 --wait"));
+    let placed = stdout_of(&mut told(&system, "order place --item A:6:1.00 --json"));
     let placed = json(&placed)["items"][0].clone();
-    stdout_of(system.orderflow().arg("audit"));
+    stdout_of(&mut told(&system, "audit"));
     for service in &mut services {
         assert!(service.stop(ENDED).success(), "{}", service.log());
     }
@@ -137,10 +134,10 @@ fn a_violated_invariant_is_exit_code_11_and_says_where() {
     assert_eq!(forgotten, 1);
     let mut audit = system.orderflow();
     audit.args(["audit", "--data-dir"]).arg(&copy);
-    let (table, told) = ends_with(11, &mut audit);
+    let (table, said) = ends_with(11, &mut audit);
     assert!(
-        told.contains("error[audit-violated]: 1 invariants do not hold: inbox"),
-        "{told}"
+        said.contains("error[audit-violated]: 1 invariants do not hold: inbox"),
+        "{said}"
     );
     let line = ["inbox", "inventory", "orders"]
         .into_iter()
@@ -155,7 +152,7 @@ fn a_violated_invariant_is_exit_code_11_and_says_where() {
         .lines()
         .map(|line| line.split_whitespace().take(6).collect::<Vec<_>>());
     assert_eq!(listed.filter(|cells| *cells == line).count(), 1, "{line:?}\n{table}");
-    stdout_of(system.orderflow().arg("audit"));
+    stdout_of(&mut told(&system, "audit"));
 }
 
 /// Copies a folder of databases that nobody uses.
@@ -173,12 +170,12 @@ fn copied(from: &Path, to: &Path) {
 fn a_product_that_nobody_knows_is_exit_code_12() {
     let system = System::start(2);
     let _inventory = system.run("inventory");
-    stdout_of(system.orderflow().args(["stock", "receive", "A", "10", "--wait"]));
-    let (table, told) = ends_with(12, system.orderflow().args(["stock", "show", "A", "nosuch"]));
+    stdout_of(&mut told(&system, "stock receive A 10 --wait"));
+    let (table, said) = ends_with(12, &mut told(&system, "stock show A nosuch"));
     assert_eq!(table, "", "nothing is shown of what was asked for");
     assert!(
-        told.contains(r#"error[nothing-matched]: inventory knows no product "nosuch""#),
-        "{told}"
+        said.contains(r#"error[nothing-matched]: inventory knows no product "nosuch""#),
+        "{said}"
     );
 }
 
@@ -186,22 +183,17 @@ fn a_product_that_nobody_knows_is_exit_code_12() {
 #[ignore = "needs Kafka's jars; run by ./tests/run"]
 fn a_wait_that_nobody_ends_is_exit_code_13() {
     let system = System::start(2);
-    let (table, told) = ends_with(
-        13,
-        system
-            .orderflow()
-            .args(["stock", "receive", "A", "10", "--wait", "--timeout", "1s"]),
-    );
+    let (table, said) = ends_with(13, &mut told(&system, "stock receive A 10 --wait --timeout 1s"));
     assert_eq!(table, "", "nobody knows what became of it");
     assert!(
-        told.contains("error[deadline-passed]: inventory had not handled it after 1 s; what was written stays written"),
-        "{told}"
+        said.contains("error[deadline-passed]: inventory had not handled it after 1 s; what was written stays written"),
+        "{said}"
     );
-    assert!(told.contains("hint: is it running? orderflow run inventory"), "{told}");
+    assert!(said.contains("hint: is it running? orderflow run inventory"), "{said}");
 
     // And it does stay: whoever comes later applies it.
     let _inventory = system.run("inventory");
-    stdout_of(system.orderflow().args(["stock", "receive", "A", "1", "--wait"]));
-    let shown = stdout_of(system.orderflow().args(["stock", "show", "A", "--json"]));
+    stdout_of(&mut told(&system, "stock receive A 1 --wait"));
+    let shown = stdout_of(&mut told(&system, "stock show A --json"));
     assert_eq!(json(&shown)["items"][0]["available"], 11, "{shown}");
 }

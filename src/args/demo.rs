@@ -11,8 +11,8 @@ use crate::units;
 /// See all of it work: real orders, a daemon killed in the middle, an audit
 ///
 /// Starts a broker in this process and the daemons as children of it, places real orders, kills one daemon with SIGKILL,
-/// starts it again, and audits what came of it. Needs nothing else installed. With --data-dir the databases and logs stay
-/// there to be looked into; else they are removed.
+/// starts it again, and audits what came of it. Needs nothing else installed. With --data-dir, a folder that is empty or not
+/// there yet, the databases and logs stay to be looked into; else they are removed.
 #[derive(Debug, Args)]
 #[command(after_long_help = help::sections(&[
     "orderflow demo",

@@ -92,6 +92,13 @@ fn who_works_with_the_daemons(guarded: &Guarded, rights: &mut Rights, documented
     ] {
         with(rights, "shop", &documented[command], || shop.run(arguments));
     }
+    // Whether it was applied is not known to who may not read what was refused.
+    let mut others = documented["stock receive --wait"].clone();
+    others.retain(|right| right != "Read topic stock.inventory.dlq");
+    with(rights, "shop", &others, || {
+        let waiting = ["stock", "receive", "85123A", "1", "--wait"];
+        is_denied(&shop, &waiting, "Read on topic stock.inventory.dlq");
+    });
 }
 
 fn to_commands(guarded: &Guarded, rights: &mut Rights) {

@@ -20,6 +20,11 @@ impl FloodGauge {
             .insert(lane, flood);
     }
 
+    /// The lane is another member's now, and its counters are judged there.
+    pub(crate) fn forget(&self, lane: Lane) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&lane);
+    }
+
     /// Whether the group is flooded if `lane` comes to stand at `flood`. Judged over all lanes: a poisoned producer
     /// spreads its records over the partitions.
     pub(crate) fn judge(&self, lane: Lane, flood: Flood, settings: &Settings) -> Result<(), Halt> {
@@ -128,6 +133,22 @@ mod tests {
         next.count(false, 20);
         next.count(true, 20);
         assert_eq!(gauge.judge(1, next, &settings()), Ok(()));
+    }
+
+    #[test]
+    fn a_lane_that_is_gone_counts_no_longer() {
+        let gauge = FloodGauge::default();
+        let full = Flood {
+            run: settings().flood_run,
+            records: 1,
+            dead: 1,
+        };
+        gauge.set(0, full);
+        let mut one = Flood::default();
+        one.count(true, 20);
+        assert!(gauge.judge(1, one, &settings()).is_err());
+        gauge.forget(0);
+        assert_eq!(gauge.judge(1, one, &settings()), Ok(()));
     }
 
     #[test]

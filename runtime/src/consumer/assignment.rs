@@ -111,6 +111,7 @@ impl<H: Handler, S: Store> Edge<H, S> {
             let left = until.saturating_duration_since(Instant::now());
             self.with.runtime.block_on(hold.finish(left));
             hold.forget(&self.with.shared.buffered);
+            self.with.shared.flood.forget(hold.lane);
         }
         if lost {
             self.lanes.retain(|lane, _| !lanes.contains(lane));

@@ -56,10 +56,9 @@ const NAME_BYTES: usize = 63;
 impl PostgresAddress {
     /// Reads `postgres://user@host:port,host:port/database?parameters`.
     ///
-    /// Parameters are libpq's, those of [`TAKEN`] and `sslmode`, `sslrootcert`, `passfile`, `keepalives_count`,
-    /// `tcp_user_timeout`; any other is refused, for whoever wrote it relies on it. And `schema` of our own, in which `{service}` stands for `service`; it is `{service}` when
-    /// nobody says anything. What the URL leaves open is read from `PGUSER`, `PGSSLMODE`, `PGSSLROOTCERT`, `PGPASSFILE`
-    /// and `PGPASSWORD`.
+    /// Parameters are libpq's, those that `docs/command-line.md` lists; any other is refused, for whoever wrote it relies on
+    /// it. And `schema` of our own, in which `{service}` stands for `service`; it is `{service}` when nobody says anything.
+    /// What the URL leaves open is read from `PGUSER`, `PGSSLMODE`, `PGSSLROOTCERT`, `PGPASSFILE` and `PGPASSWORD`.
     ///
     /// # Errors
     /// What of it cannot be used.

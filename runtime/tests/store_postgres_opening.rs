@@ -278,7 +278,7 @@ async fn a_server_proves_who_it_is_as_far_as_it_is_asked() {
     let folder = TempDir::new().expect("a folder");
     let (ours, theirs) = (authority(folder.path(), "ours"), authority(folder.path(), "theirs"));
     let server = Server::start_with(|data| {
-        certificate(folder.path(), "ours", data);
+        certificate(folder.path(), ("ours", "2"), data);
         vec!["-c ssl=on".to_owned()]
     });
     let url = |parameters: &str| server.url("orderflow", parameters);
@@ -308,6 +308,25 @@ async fn a_server_proves_who_it_is_as_far_as_it_is_asked() {
     assert!(matches!(&insisting, OpenError::Unfit { .. }), "{insisting:?}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL; run by ./tests/run"]
+async fn a_certificate_that_has_expired_proves_nothing() {
+    let folder = TempDir::new().expect("a folder");
+    let ours = authority(folder.path(), "ours");
+    let server = Server::start_with(|data| {
+        certificate(folder.path(), ("ours", "-1"), data);
+        vec!["-c ssl=on".to_owned()]
+    });
+    for mode in ["verify-ca", "verify-full"] {
+        let url = server.url("orderflow", &format!("sslmode={mode}&sslrootcert={ours}"));
+        let expired = refused(&url).await;
+        let told = matches!(&expired, OpenError::Certificate { why, .. } if why.contains("Expired"));
+        assert!(told, "{mode}: {expired:?}");
+    }
+    let unasked = open(&server.url("orderflow", "sslmode=require"), MIGRATES).await;
+    assert!(unasked.is_ok(), "nobody looks at it: {unasked:?}");
+}
+
 /// A certificate authority; gives the path of its certificate.
 fn authority(folder: &Path, name: &str) -> String {
     let (key, certificate) = (folder.join(format!("{name}.key")), folder.join(format!("{name}.pem")));
@@ -329,8 +348,8 @@ fn authority(folder: &Path, name: &str) -> String {
     certificate.display().to_string()
 }
 
-/// A key and a certificate for `localhost`, signed by an authority, where the server looks for them.
-fn certificate(folder: &Path, authority: &str, data: &Path) {
+/// A key and a certificate for `localhost`, signed by an authority for so many days, where the server looks for them.
+fn certificate(folder: &Path, (authority, days): (&str, &str), data: &Path) {
     let path = |name: &str| folder.join(name).display().to_string();
     openssl(&[
         "req",
@@ -356,7 +375,7 @@ fn certificate(folder: &Path, authority: &str, data: &Path) {
         &path(&format!("{authority}.key")),
         "-CAcreateserial",
         "-days",
-        "2",
+        days,
         "-extfile",
         &path("server.ext"),
         "-out",

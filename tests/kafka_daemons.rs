@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use support::cluster::{Sent, produce};
 use support::process::{Daemon, stdout_of};
-use support::records::{order, receipt};
+use support::records::{Made, order, receipt};
 use support::system::System;
 use support::tools::kafka_tool;
 use support::wait_until;
@@ -20,22 +20,13 @@ const A_SESSION: Duration = Duration::from_secs(20);
 
 fn stock_up(system: &System) {
     let made = receipt("85123A", 1_000_000);
-    let sent = [Sent {
-        key: &made.key,
-        value: &made.value,
-        millis: None,
-    }];
-    produce(&system.brokers(), "stock", sent);
+    produce(&system.brokers(), "stock", [made.sent()]);
     system.wait_caught_up("inventory");
 }
 
 fn place(system: &System, count: usize) {
     let orders: Vec<_> = std::iter::repeat_with(|| order("85123A", 1)).take(count).collect();
-    let sent = orders.iter().map(|made| Sent {
-        key: &made.key,
-        value: &made.value,
-        millis: None,
-    });
+    let sent = orders.iter().map(Made::sent);
     produce(&system.brokers(), "orders", sent);
 }
 
@@ -75,12 +66,7 @@ fn a_service_that_is_new_begins_where_it_is_told_to() {
         system.wait_caught_up("inventory");
         assert_eq!(system.number("inventory", read), Some(expected), "{start}");
         let made = order("85123A", 1);
-        let sent = [Sent {
-            key: &made.key,
-            value: &made.value,
-            millis: None,
-        }];
-        produce(&system.brokers(), "orders", sent);
+        produce(&system.brokers(), "orders", [made.sent()]);
         system.wait_caught_up("inventory");
         assert_eq!(
             system.number("inventory", read),

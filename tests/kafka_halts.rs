@@ -51,13 +51,13 @@ fn a_transaction_leaves_a_hole_unless_topics_are_said_to_have_some() {
     let system = System::start(2);
     let [committed, aborted, plain] = [(); 3].map(|()| order("85123A", 1));
     let mut inventory = system.run("inventory");
-    produce_in_transaction(&system.brokers(), "orders", [sent(&committed)], true);
+    produce_in_transaction(&system.brokers(), "orders", [committed.sent()], true);
     assert_halted(&mut inventory, "topic-hole", &["orders/", "runtime.dense=false"]);
 
     configure(&system, "dense = false");
     let _running = ["inventory", "payment"].map(|service| system.run_logging_to(service, &format!("sparse-{service}")));
-    produce_in_transaction(&system.brokers(), "orders", [sent(&aborted)], false);
-    produce(&system.brokers(), "orders", [sent(&plain)]);
+    produce_in_transaction(&system.brokers(), "orders", [aborted.sent()], false);
+    produce(&system.brokers(), "orders", [plain.sent()]);
     for service in ["inventory", "payment"] {
         system.wait_caught_up(service);
     }
@@ -80,7 +80,7 @@ fn a_flood_is_let_through_by_a_higher_limit_and_then_the_old_one_does_again() {
     configure(&system, "flood_run = 1000");
     let mut raised = system.run_logging_to("inventory", "raised");
     wait_until("five dead letters", HANDLED, || counted(&system, "dead") == Some(5));
-    produce(&system.brokers(), "orders", [sent(&order("85123A", 1))]);
+    produce(&system.brokers(), "orders", [order("85123A", 1).sent()]);
     wait_until("a good order", HANDLED, || counted(&system, "applied") == Some(1));
     assert!(raised.stop(HALTED).success(), "{}", raised.log());
 
@@ -165,7 +165,7 @@ fn a_topic_made_anew_under_a_daemon_stops_it() {
 
 fn place(system: &System, count: usize) {
     let orders: Vec<_> = std::iter::repeat_with(|| order("85123A", 1)).take(count).collect();
-    produce(&system.brokers(), "orders", orders.iter().map(sent));
+    produce(&system.brokers(), "orders", orders.iter().map(Made::sent));
 }
 
 /// Deletes what lies before `offset` in partition 0, with Kafka's own tool.
@@ -191,14 +191,6 @@ fn make_anew(system: &System, topic: &str) {
 fn configure(system: &System, setting: &str) {
     let file = system.folder().join("orderflow.toml");
     std::fs::write(file, format!("[runtime]\n{setting}\n")).expect("the folder can be written");
-}
-
-fn sent(made: &Made) -> Sent<'_> {
-    Sent {
-        key: &made.key,
-        value: &made.value,
-        millis: None,
-    }
 }
 
 /// Text, which no service takes for an order, always with the same key. By Kafka's own tool: kcat may be built without zstd.

@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 use orderflow_domain::{Meta, ProductId, StockReceived, Timestamp};
 use orderflow_operations::topics::Error;
 use orderflow_operations::topics::tail::{Next, Options, Start, Tail, TailRecord};
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
-use support::cluster::{self, Sent, brokers, connection, create_topic};
+use support::cluster::{self, Sent, brokers, connection, create_topic, produce_in_transaction};
 use support::process::stdout_of;
 use support::tools::kafka_tool;
 use support::unique;
@@ -186,25 +185,14 @@ fn following_goes_on_with_what_is_produced_later() {
 fn marks_of_transactions_do_not_hold_it_up() {
     let topic = unique("tail");
     create_topic(&brokers(), &topic, 1, &[]);
-    let producer: BaseProducer = connection()
-        .client(&[("transactional.id", &topic)])
-        .create()
-        .expect("a producer");
-    producer.init_transactions(LIMIT).expect("transactions");
     for (key, kept) in [("aborted", false), ("committed", true), ("aborted too", false)] {
-        producer.begin_transaction().expect("a transaction");
         let value = receipt(key, 1);
-        producer
-            .send(BaseRecord::to(&topic).key(key).payload(&value))
-            .map_err(|(error, _)| error)
-            .expect("room");
-        producer.flush(LIMIT).expect("the record is acknowledged");
-        let ended = if kept {
-            producer.commit_transaction(LIMIT)
-        } else {
-            producer.abort_transaction(LIMIT)
+        let record = Sent {
+            key,
+            value: &value,
+            millis: None,
         };
-        ended.expect("the transaction ends");
+        produce_in_transaction(&brokers(), &topic, [record], kept);
     }
     let started = Instant::now();
     let found = all(options(&topic, Start::Beginning));

@@ -8,7 +8,7 @@ use rdkafka::message::Headers as _;
 use serde_json::{Value, json};
 
 use super::stub::{Book, Stub};
-use super::support::cluster::{self, Sent};
+use super::support::cluster;
 use super::support::records::{Made, order};
 use super::support::system::System;
 use super::support::wait_until;
@@ -43,11 +43,7 @@ fn under(id: u32, noted: bool) -> Made {
 }
 
 fn send(system: &System, orders: &[&Made]) {
-    let sent = orders.iter().map(|made| Sent {
-        key: &made.key,
-        value: &made.value,
-        millis: None,
-    });
+    let sent = orders.iter().map(|made| made.sent());
     cluster::produce(&system.brokers(), "orders", sent);
 }
 

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::cluster::{Sent, produce, records};
+use super::cluster::{produce, records};
 use super::postgres::Database;
 use super::process::{Daemon, output_of, shown};
-use super::records::{order, receipt};
+use super::records::{Made, order, receipt};
 use super::system::System;
 use super::wait_until;
 
@@ -64,22 +64,13 @@ impl Fleet {
     /// Receives more than anybody orders.
     pub(crate) fn stock_up(&self) {
         let made = receipt(PRODUCT, 1_000_000);
-        let sent = [Sent {
-            key: &made.key,
-            value: &made.value,
-            millis: None,
-        }];
-        produce(&self.system.brokers(), "stock", sent);
+        produce(&self.system.brokers(), "stock", [made.sent()]);
     }
 
     /// Places orders of one piece each.
     pub(crate) fn place(&self, count: usize) {
         let orders: Vec<_> = std::iter::repeat_with(|| order(PRODUCT, 1)).take(count).collect();
-        let sent = orders.iter().map(|made| Sent {
-            key: &made.key,
-            value: &made.value,
-            millis: None,
-        });
+        let sent = orders.iter().map(Made::sent);
         produce(&self.system.brokers(), "orders", sent);
     }
 

@@ -2,11 +2,24 @@
 
 use orderflow_domain::{Currency, Item, Meta, OrderPlaced, ProductId, StockReceived, Timestamp};
 
+use super::cluster::Sent;
+
 /// The key and the bytes of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Made {
     pub(crate) key: String,
     pub(crate) value: Vec<u8>,
+}
+
+impl Made {
+    /// As it is produced, now.
+    pub(crate) fn sent(&self) -> Sent<'_> {
+        Sent {
+            key: &self.key,
+            value: &self.value,
+            millis: None,
+        }
+    }
 }
 
 /// An order of `quantity` pieces of one product at 2.50 EUR each, under new ids.

@@ -23,14 +23,27 @@ pub(crate) fn client(
     settings: &Settings,
     (group, identity): (&str, &Identity),
 ) -> Result<BaseConsumer<Context>, ServiceError> {
-    let mut config = connection.client(&[
-        ("queued.max.messages.kbytes", QUEUED_KIBIBYTES),
-        ("fetch.queue.backoff.ms", "2"),
-        ("fetch.message.max.bytes", &FETCH_BYTES.to_string()),
-        ("fetch.wait.max.ms", "100"),
-        ("topic.metadata.refresh.interval.ms", "30000"),
-        ("statistics.interval.ms", &FIGURES_EVERY.as_millis().to_string()),
-    ]);
+    let mut config = reading(
+        connection,
+        group,
+        &[
+            ("queued.max.messages.kbytes", QUEUED_KIBIBYTES),
+            ("fetch.queue.backoff.ms", "2"),
+            ("fetch.message.max.bytes", &FETCH_BYTES.to_string()),
+            ("fetch.wait.max.ms", "100"),
+            ("topic.metadata.refresh.interval.ms", "30000"),
+            ("statistics.interval.ms", &FIGURES_EVERY.as_millis().to_string()),
+        ],
+    );
+    membership(&mut config, settings, identity);
+    config
+        .create_with_context(Context::of(connection))
+        .map_err(|error| ServiceError::Configuration(kafka::plain(&error)))
+}
+
+/// How a group's records are read, whoever else tunes what: positions are the database's, nothing is skipped in silence.
+pub(super) fn reading(connection: &Connection, group: &str, tuning: &[(&str, &str)]) -> ClientConfig {
+    let mut config = connection.client(tuning);
     config
         .set("group.id", group)
         .set("enable.auto.commit", "false")
@@ -38,10 +51,7 @@ pub(crate) fn client(
         .set("enable.partition.eof", "true")
         .set("isolation.level", "read_committed")
         .set("auto.offset.reset", "error");
-    membership(&mut config, settings, identity);
     config
-        .create_with_context(Context::of(connection))
-        .map_err(|error| ServiceError::Configuration(kafka::plain(&error)))
 }
 
 /// Who this member is, and how lanes come to it: whole, by the assignor `range` (rule 6).

@@ -7,6 +7,7 @@ use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::checks::{self, Standing};
+use super::client;
 use super::context::Context;
 use super::{Edge, TICK};
 use crate::error::Halt;
@@ -54,16 +55,7 @@ impl<H: Handler, S: Store> Edge<H, S> {
     fn probe(&self) -> KafkaResult<BaseConsumer<Context>> {
         let connection = &self.with.connection;
         let group = &*self.with.shared.topology.group;
-        let config = connection.client(&[
-            ("group.id", group),
-            ("enable.auto.commit", "false"),
-            ("enable.auto.offset.store", "false"),
-            ("enable.partition.eof", "true"),
-            ("isolation.level", "read_committed"),
-            ("auto.offset.reset", "error"),
-            ("fetch.wait.max.ms", "20"),
-        ]);
-        config.create_with_context(Context::of(connection))
+        client::reading(connection, group, &[("fetch.wait.max.ms", "20")]).create_with_context(Context::of(connection))
     }
 }
 

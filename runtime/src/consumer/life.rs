@@ -49,7 +49,9 @@ impl Home {
         for number in 0..processors.clamp(*THREADS.start(), *THREADS.end()) {
             let (runtime, executor, mut open) = (runtime.clone(), Arc::clone(&executor), open.subscribe());
             let named = thread::Builder::new().name(format!("lanes-{number}"));
-            named.spawn(move || runtime.block_on(executor.run(open.changed())))?;
+            // Tokio's budget is for a task, and this is all of a thread's lanes: used up, it would have them polled in vain.
+            let all = async move { executor.run(open.changed()).await };
+            named.spawn(move || runtime.block_on(tokio::task::unconstrained(all)))?;
         }
         Ok(Self::Threads { executor, _open: open })
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList, TopicPartitionListElem};
 
 use crate::error::{Halt, ServiceError};
 use crate::record::NextOffset;
@@ -95,16 +95,21 @@ fn may_pass(error: &KafkaError) -> bool {
 }
 
 fn offset_in(answered: &TopicPartitionList, standing: &Standing) -> KafkaResult<i64> {
+    match element_of(answered, standing)?.offset() {
+        Offset::Offset(offset) => Ok(offset),
+        // An empty partition has no record at any time: some brokers answer its end so.
+        _ => Ok(0),
+    }
+}
+
+/// What was answered about a partition; left out, it is no answer.
+fn element_of<'a>(answered: &'a TopicPartitionList, standing: &Standing) -> KafkaResult<TopicPartitionListElem<'a>> {
     let none = || KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownPartition);
     let element = answered
         .find_partition(&standing.topic, standing.partition)
         .ok_or_else(none)?;
     element.error()?;
-    match element.offset() {
-        Offset::Offset(offset) => Ok(offset),
-        // An empty partition has no record at any time: some brokers answer its end so.
-        _ => Ok(0),
-    }
+    Ok(element)
 }
 
 /// The first offset of a partition whose timestamp is not below a time, in milliseconds; `None` where there is none yet.
@@ -120,9 +125,7 @@ pub(super) fn first_since<C: ConsumerContext>(
     asked.add_partition_offset(&standing.topic, standing.partition, Offset::Offset(millis))?;
     patiently(|| {
         let answered = consumer.offsets_for_times(asked.clone(), ANSWER)?;
-        let found = answered.find_partition(&standing.topic, standing.partition);
-        let Some(element) = found else { return Ok(None) };
-        element.error()?;
+        let element = element_of(&answered, standing)?;
         match element.offset() {
             Offset::Offset(offset) => Ok(Some(offset)),
             _ => Ok(None),

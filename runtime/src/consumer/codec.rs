@@ -74,5 +74,5 @@ fn refuses(probe: &BaseConsumer<Context>, standing: &Standing, until: Instant) -
             Some(Err(_)) | None => {}
         }
     }
-    Ok(false)
+    Err(KafkaError::MessageConsumption(RDKafkaErrorCode::OperationTimedOut))
 }

@@ -263,7 +263,7 @@ impl Ours {
                     self.user_timeout = number(name, &value)?.map(|millis| Duration::from_millis(u64::from(millis)));
                 }
                 _ if TAKEN.contains(&name) => {
-                    self.keepalives_idle |= name == "keepalives_idle";
+                    self.keepalives_idle |= name == "keepalives_idle" && value != "0";
                     left.push(pair);
                 }
                 _ if DONE

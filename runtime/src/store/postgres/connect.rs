@@ -265,7 +265,7 @@ mod tests {
         assert_eq!(said.get_keepalives_retries(), Some(9));
         assert_eq!(said.get_tcp_user_timeout(), Some(&timeout(4)));
 
-        let unsaid = config_of("postgres://me:secret@host/shop");
+        let unsaid = config_of("postgres://me:secret@host/shop?keepalives_idle=0");
         assert_eq!(unsaid.get_connect_timeout(), Some(&CONNECT));
         assert!(unsaid.get_keepalives());
         assert_eq!(unsaid.get_keepalives_idle(), KEEPALIVE_IDLE);

@@ -295,8 +295,14 @@ pub(super) fn of_postgres(error: &postgres::OpenError) -> Failure {
 pub(super) fn of_ledger(error: &LedgerError) -> Failure {
     match error {
         LedgerError::Layout { .. } | LedgerError::Pragma { .. } => Failure::from_error(Slug::StoreRefused, error),
+        LedgerError::Database { source, .. } if is_damage(source) => Failure::from_error(Slug::DatabaseDamaged, error),
         _ => Failure::from_error(Slug::StoreUnavailable, error),
     }
+}
+
+fn is_damage(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+    matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
 }
 
 /// No broker answers. Where somebody listens all the same, what is spoken there may be another protocol.

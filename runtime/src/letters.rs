@@ -24,6 +24,12 @@ mod dlt {
 
 const OURS: &str = "orderflow-";
 
+/// Header of a dead letter: the [`Reason`], by its name.
+pub const REASON_HEADER: &str = "orderflow-reason";
+
+/// Header of a dead letter: what was wrong with this record, in a sentence of at most 1,024 bytes.
+pub const DETAIL_HEADER: &str = dlt::MESSAGE;
+
 /// Where a record first stood, which for a redriven one is not where it stands now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FirstOrigin {
@@ -100,8 +106,8 @@ fn headers(record: &Record<'_>, refusal: &Refusal, group: &str) -> Headers {
         .push(dlt::OFFSET, first.offset.to_be_bytes())
         .push(dlt::TIMESTAMP, first.timestamp.to_be_bytes())
         .push(dlt::GROUP, group)
-        .push(dlt::MESSAGE, cut(&refusal.detail))
-        .push("orderflow-reason", refusal.reason.as_str());
+        .push(DETAIL_HEADER, cut(&refusal.detail))
+        .push(REASON_HEADER, refusal.reason.as_str());
     headers
 }
 

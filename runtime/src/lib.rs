@@ -37,6 +37,7 @@ pub use error::{Halt, ServiceError};
 pub use handler::{
     Answered, Cause, Decision, Decoded, Effect, Fact, Fired, Handler, Reason, Refusal, Timer, derive_id,
 };
+pub use letters::{DETAIL_HEADER, REASON_HEADER};
 pub use observer::Observer;
 pub use record::{Headers, NextOffset, Origin, Record};
 pub use rows::{Entity, Rows, Wanted};

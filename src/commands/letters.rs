@@ -6,6 +6,7 @@ use std::time::Duration;
 use orderflow_domain::EventId;
 use orderflow_operations::topics::tail::{Next, Options, Start, Tail, TailRecord};
 use orderflow_runtime::kafka::Connection;
+use orderflow_runtime::{DETAIL_HEADER, REASON_HEADER};
 use orderflow_schemas::registry::Reader;
 use serde::Serialize;
 
@@ -89,8 +90,8 @@ impl Refused {
         let header = |name| String::from_utf8_lossy(letter.header(name).unwrap_or_default()).into_owned();
         Self {
             event_id: header("ce_id"),
-            reason: header("orderflow-reason"),
-            detail: header("kafka_dlt-exception-message"),
+            reason: header(REASON_HEADER),
+            detail: header(DETAIL_HEADER),
         }
     }
 }

@@ -210,7 +210,7 @@ slugs! {
     TopicTruncated "topic-truncated" Halted "A topic ends before the position of the group"
     "The topic was truncated, or deleted and created again, or brokers lost what they had acknowledged. Its offsets mean \
      something else now. Restore it; or begin anew, with topics of other names (topics.prefix) and fresh databases \
-     (--data-dir, or another schema). The groups keep their names: they have no position in topics they have not read."
+     (--data-dir, or another schema). A prefix makes groups of other names too; those of before can be deleted with kafka-consumer-groups.sh."
 
     TopicGrown "topic-grown" Halted "A topic has another number of partitions"
     "With another number of partitions the records of a key go elsewhere than before, and their order is lost. Stop the \

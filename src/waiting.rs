@@ -19,14 +19,14 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How long the brokers have for one answer.
 const ANSWER: Duration = Duration::from_secs(5);
 
-/// Waits until `group` has handled everything up to `positions`, as its committed offsets say; they are never ahead of
-/// its database. Joins no group.
+/// Waits until `service` has handled everything up to `positions`, as the committed offsets of its `group` say; they are
+/// never ahead of its database. Joins no group.
 ///
 /// # Errors
 /// `deadline-passed` after `timeout`; what was written stays written. A signal ends it early, with its exit code.
 pub(crate) fn until_handled(
     connection: &Connection,
-    group: &str,
+    (service, group): (&str, &str),
     positions: &[Position],
     timeout: Duration,
     signals: &Signals,
@@ -36,7 +36,7 @@ pub(crate) fn until_handled(
     let client = client(connection, group).map_err(failed)?;
     while !has_handled(&client, positions).map_err(failed)? {
         if Instant::now() > deadline {
-            return Err(too_late(group, timeout).into());
+            return Err(too_late(service, timeout).into());
         }
         if let Some(exit) = signals.exit() {
             return Err(Stop::Signal(exit));
@@ -90,10 +90,10 @@ fn unreadable(brokers: &str, group: &str, error: &KafkaError) -> Failure {
     Failure::new(Slug::KafkaUnavailable, "the positions of the group could not be read").caused_by(error)
 }
 
-fn too_late(group: &str, timeout: Duration) -> Failure {
+fn too_late(service: &str, timeout: Duration) -> Failure {
     let message = format!(
-        "{group} had not handled it after {} s; what was written stays written",
+        "{service} had not handled it after {} s; what was written stays written",
         timeout.as_secs()
     );
-    Failure::new(Slug::DeadlinePassed, message).hint(format!("is it running? orderflow run {group}"))
+    Failure::new(Slug::DeadlinePassed, message).hint(format!("is it running? orderflow run {service}"))
 }

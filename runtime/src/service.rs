@@ -44,6 +44,7 @@ const RELAY_ENDS: Duration = Duration::from_millis(500);
 /// ```
 pub struct Service<H> {
     group: Arc<str>,
+    group_id: Arc<str>,
     topics: Topics,
     handler: H,
     callers: Callers,
@@ -58,6 +59,7 @@ impl<H: Handler> Service<H> {
     pub fn new(group: &str, topics: Topics, handler: H) -> Self {
         Self {
             group: group.into(),
+            group_id: group.into(),
             topics,
             handler,
             callers: Callers::none(),
@@ -65,6 +67,15 @@ impl<H: Handler> Service<H> {
             observer: Arc::new(Logging::default()),
             dependencies: Arc::new(Nowhere),
         }
+    }
+
+    /// The same under another name on Kafka: members join, and tell their positions, under this `group.id`. The database, the
+    /// ids of what is made, and the topics of dead letters go by the name of [`Service::new`], so that one service can be there
+    /// several times on one cluster, each on topics and a database of its own.
+    #[must_use]
+    pub fn group_id(mut self, id: &str) -> Self {
+        self.group_id = id.into();
+        self
     }
 
     /// The same, with what decoding lacks fetched by this.
@@ -150,7 +161,7 @@ impl<H: Handler> Service<H> {
         }
         let identity = store.prepare(&self.group, &counts).await?;
         consumer::check_membership(&self.settings, &identity)?;
-        let client = consumer::client(connection, &self.settings, (&self.group, &identity))?;
+        let client = consumer::client(connection, &self.settings, (&self.group_id, &identity))?;
         let relay = Relay::start(
             connection,
             &self.settings,
@@ -159,7 +170,7 @@ impl<H: Handler> Service<H> {
         )?;
         let (notices, heard) = mpsc::channel();
         let shared = Arc::new(Shared {
-            topology: Topology::new(&self.group, sources, &counts),
+            topology: Topology::new((&self.group, &self.group_id), sources, &counts),
             handler: self.handler,
             store,
             settings: self.settings,

@@ -43,6 +43,8 @@ pub(crate) struct Source {
 #[derive(Debug)]
 pub(crate) struct Topology {
     pub(crate) group: Arc<str>,
+    /// What Kafka calls the group.
+    pub(crate) group_id: Arc<str>,
     pub(crate) sources: Vec<Source>,
     counts: HashMap<Arc<str>, i32>,
 }
@@ -66,13 +68,14 @@ impl Topology {
             .collect()
     }
 
-    pub(crate) fn new(group: &str, sources: Vec<Source>, counts: &[TopicCount]) -> Self {
+    pub(crate) fn new((group, group_id): (&str, &str), sources: Vec<Source>, counts: &[TopicCount]) -> Self {
         let counts = counts
             .iter()
             .map(|count| (Arc::clone(&count.topic), count.partitions))
             .collect();
         Self {
             group: group.into(),
+            group_id: group_id.into(),
             sources,
             counts,
         }

@@ -50,11 +50,12 @@ impl fmt::Display for Topic {
 
 /// What the topics are called on this cluster.
 ///
-/// In the configuration: any of the topics by its default name, and a `prefix` that goes before every one of them,
-/// as `{ prefix = "shop.", orders = "order-placed" }`.
+/// In the configuration: any of the topics by its default name, and a `prefix` that goes before every one of them, and before
+/// the names of the groups that read them, as `{ prefix = "shop.", orders = "order-placed" }`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Setting", into = "Setting")]
 pub struct TopicNames {
+    prefix: String,
     /// In the order of [`Topic::ALL`].
     names: [String; 6],
 }
@@ -101,17 +102,27 @@ impl TopicNames {
         Topic::ALL.into_iter().find(|topic| self.name(*topic) == name)
     }
 
+    /// What Kafka calls the group of a service on these topics: the service's name behind the prefix, so that pipelines whose
+    /// prefixes differ share a cluster and nothing else.
+    #[must_use]
+    pub fn group_id(&self, service: &str) -> String {
+        format!("{}{service}", self.prefix)
+    }
+
     /// The default names behind a prefix.
     ///
     /// # Errors
     ///
     /// When a prefix makes names that Kafka does not take.
     pub fn with_prefix(prefix: &str) -> Result<Self, InvalidTopicNames> {
-        Self::checked(Topic::ALL.map(|topic| format!("{prefix}{}", topic.default_name())))
+        Self::checked(prefix, Topic::ALL.map(Topic::default_name))
     }
 
-    fn checked(names: [String; 6]) -> Result<Self, InvalidTopicNames> {
-        let names = Self { names };
+    fn checked(prefix: &str, names: [&str; 6]) -> Result<Self, InvalidTopicNames> {
+        let names = Self {
+            prefix: prefix.to_owned(),
+            names: names.map(|name| format!("{prefix}{name}")),
+        };
         for topic in Topic::ALL {
             let name = names.name(topic);
             if !is_topic_name(name) {
@@ -138,6 +149,7 @@ impl TopicNames {
 impl Default for TopicNames {
     fn default() -> Self {
         Self {
+            prefix: String::new(),
             names: Topic::ALL.map(|topic| topic.default_name().to_owned()),
         }
     }
@@ -174,19 +186,19 @@ impl TryFrom<Setting> for TopicNames {
             stock,
             users,
         } = setting;
-        let mut chosen = [orders, inventory, payments, shipments, stock, users];
-        Self::checked(Topic::ALL.map(|topic| {
-            let name = chosen[topic as usize].take();
-            format!("{prefix}{}", name.as_deref().unwrap_or(topic.default_name()))
-        }))
+        let chosen = [orders, inventory, payments, shipments, stock, users];
+        let name = |topic: Topic| chosen[topic as usize].as_deref().unwrap_or(topic.default_name());
+        Self::checked(&prefix, Topic::ALL.map(name))
     }
 }
 
 impl From<TopicNames> for Setting {
     fn from(names: TopicNames) -> Self {
-        let [orders, inventory, payments, shipments, stock, users] = names.names.map(Some);
+        let TopicNames { prefix, names } = names;
+        let [orders, inventory, payments, shipments, stock, users] =
+            names.map(|mut name| Some(name.split_off(prefix.len())));
         Self {
-            prefix: String::new(),
+            prefix,
             orders,
             inventory,
             payments,
@@ -226,9 +238,16 @@ mod tests {
 
     #[test]
     fn what_is_shown_can_be_configured_again() {
-        let names = TopicNames::with_prefix("shop.").expect("sound");
+        let names: TopicNames = from_value(json!({"prefix": "shop.", "orders": "order-placed"})).expect("sound");
         let shown = serde_json::to_value(&names).expect("a value");
         assert_eq!(from_value::<TopicNames>(shown).expect("sound"), names);
+    }
+
+    #[test]
+    fn pipelines_with_prefixes_of_their_own_have_groups_of_their_own() {
+        let shop = TopicNames::with_prefix("shop.").expect("sound");
+        assert_eq!(shop.group_id("inventory"), "shop.inventory");
+        assert_eq!(TopicNames::default().group_id("inventory"), "inventory");
     }
 
     #[test]

@@ -113,7 +113,10 @@ fn until_asked<H: Handler, S: Store>(
     signals: &Signals,
 ) -> Outcome {
     let observer = Arc::new((Logging::default(), started(&settings, name)?));
-    let service = service.settings(settings.runtime.clone()).observer(observer);
+    let service = service
+        .group_id(&settings.topics.group_id(name))
+        .settings(settings.runtime.clone())
+        .observer(observer);
     let patience = settings.runtime.drain + GRACE;
     let ended = runtime.block_on(async {
         let running = service.run(settings.connection, store, signals.clone().asked());

@@ -84,16 +84,16 @@ fn send<E: Contract>(events: &[E], settings: &Settings, waiting: &WaitArgs, outp
         output.list("stock.events", &[Moved::of(&report, None)])?;
         return Ok(Exit::Done);
     }
-    let group = inventory::GROUP;
     let connection = &settings.connection;
+    let group = (inventory::GROUP, &*settings.topics.group_id(inventory::GROUP));
     waiting::until_handled(connection, group, &report.positions, waiting.timeout, &signals)?;
-    let topic = dead_letter_topic(settings.topics.name(Topic::Stock), group);
+    let topic = dead_letter_topic(settings.topics.name(Topic::Stock), inventory::GROUP);
     let refused = letters::among(&report.event_ids, topic.clone(), connection, &signals)?;
     output.list("stock.events", &[Moved::of(&report, Some(&refused))])?;
     if refused.is_empty() {
         return Ok(Exit::Done);
     }
-    Err(letters::failure(&refused, report.event_ids.len(), (group, &topic)).into())
+    Err(letters::failure(&refused, report.event_ids.len(), (inventory::GROUP, &topic)).into())
 }
 
 /// What was sent. Who did not wait does not know what became of it.

@@ -83,7 +83,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "certificates (PEM) trusted for the registry beside the system's",
     ),
     setting("registry.timeout", "5s", "how long a request to the registry may take"),
-    setting("topics.prefix", "", "what stands in front of every topic's name"),
+    setting(
+        "topics.prefix",
+        "",
+        "what stands in front of the name of every topic and every consumer group",
+    ),
     setting("topics.orders", "orders", "name of the topic of orders"),
     setting(
         "topics.inventory",

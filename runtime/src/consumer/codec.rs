@@ -54,7 +54,7 @@ impl<H: Handler, S: Store> Edge<H, S> {
     /// library, which assigns nothing without one, and for the rights that go with it.
     fn probe(&self) -> KafkaResult<BaseConsumer<Context>> {
         let connection = &self.with.connection;
-        let group = &*self.with.shared.topology.group;
+        let group = &*self.with.shared.topology.group_id;
         client::reading(connection, group, &[("fetch.wait.max.ms", "20")]).create_with_context(Context::of(connection))
     }
 }

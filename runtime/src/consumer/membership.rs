@@ -40,7 +40,7 @@ impl<H: Handler, S: Store> Edge<H, S> {
     /// Another client takes the place of this one, which holds nothing any more.
     fn join_anew(&mut self) -> Result<(), ServiceError> {
         let shared = &self.with.shared;
-        let group = (&*shared.topology.group, &self.with.identity);
+        let group = (&*shared.topology.group_id, &self.with.identity);
         let fresh = client(&self.with.connection, &shared.settings, group)?;
         let said = "the session had ended, and the client was taken for another: joining anew";
         shared.observer.trouble(None, said);

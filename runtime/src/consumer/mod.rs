@@ -295,7 +295,7 @@ impl<H: Handler, S: Store> Edge<H, S> {
                 &self.with.shared.topology.sources,
             )),
             Some(RDKafkaErrorCode::GroupAuthorizationFailed) => {
-                let right = Right::group(Operation::Read, &*self.with.shared.topology.group);
+                let right = Right::group(Operation::Read, &*self.with.shared.topology.group_id);
                 Err(access::forbidden(&self.with.connection.brokers, right))
             }
             _ => {

@@ -1,5 +1,5 @@
 //! Whether the topics can hold what will be written to them, asked before anything is: a dead letter that its topic
-//! refuses would stop its lane for ever.
+//! refuses would stop its lane until somebody raises the limit.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -20,6 +20,10 @@ const LETTERS_KEPT: Duration = Duration::from_hours(90 * 24);
 const RECORD_BYTES: i64 = 1 << 20;
 /// What dead-letter and redrive topics take beyond their source: the same record with the headers of its refusal.
 const LETTER_HEADROOM: i64 = 64 << 10;
+/// What they take at least, bytes. Brokers bound what is compressed: a record may be many times as long as the limit of its
+/// topic, and its letter is compressed otherwise or not at all. Below the 100 MB that brokers take in one request and
+/// clients in one answer.
+const LETTER_BYTES: i64 = 64 << 20;
 
 /// What a topic is for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -126,7 +130,7 @@ impl Declaration {
         let record_bytes = if events {
             self.record_bytes()
         } else {
-            source_bytes + LETTER_HEADROOM
+            LETTER_BYTES.max(source_bytes + LETTER_HEADROOM)
         };
         let in_sync = if replication >= REPLICATION { MIN_IN_SYNC } else { 1 };
         vec![

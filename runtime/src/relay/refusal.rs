@@ -46,7 +46,7 @@ impl fmt::Display for Refusal {
 pub(super) fn remedy(code: Code) -> Option<&'static str> {
     let remedy = match code {
         Code::MessageSizeTooLarge | Code::InvalidMessageSize | Code::MessageBatchTooLarge => {
-            "raise max.message.bytes of the topic (orderflow topics apply)"
+            "raise max.message.bytes of the topic (orderflow topics apply, or kafka-configs.sh)"
         }
         Code::TopicAuthorizationFailed => "allow this client to write to the topic",
         Code::ClusterAuthorizationFailed => {

@@ -2,6 +2,8 @@
 
 #[path = "cli/behaviour.rs"]
 mod behaviour;
+#[path = "cli/input.rs"]
+mod input;
 #[path = "cli/secrets.rs"]
 mod secrets;
 

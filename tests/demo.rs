@@ -2,14 +2,20 @@
 
 mod support;
 
+use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 use serde_json::Value;
 use support::process::{Daemon, orderflow, output_of, shown, stdout_of};
+use support::wait_until;
 
 /// Longest it may take, on a busy machine and with a program that is not optimised; an idle one takes a tenth of it.
 const DONE: Duration = Duration::from_mins(3);
+
+/// From a signal to the end, three times what is promised.
+const ENDED: Duration = Duration::from_secs(15);
 
 /// What is refused is refused before anything is started; that alone takes longer.
 const AT_ONCE: Duration = Duration::from_secs(8);
@@ -78,6 +84,29 @@ fn the_audit_is_clean(summary: &Value) {
     for found in invariants {
         assert_eq!(found["violated"], 0, "{found}");
         assert!(found["checked"].as_u64().is_some_and(|checked| checked > 0), "{found}");
+    }
+}
+
+/// On a terminal it goes to the daemons as well, a supervisor sends it to the parent alone.
+#[test]
+fn a_signal_in_the_middle_ends_it_and_its_daemons() {
+    for to_all in [true, false] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut demo = orderflow();
+        demo.args(["demo", "--data-dir"]).arg(folder.path().join("demo"));
+        let mut demo = Daemon::start(demo.process_group(0), &folder.path().join("out"));
+        let group = Pid::from_raw(demo.id().try_into().expect("small")).expect("not zero");
+        demo.wait_for_log("inventory is started again", DONE);
+        if to_all {
+            kill_process_group(group, Signal::INT).expect("sent");
+        } else {
+            demo.signal(Signal::INT);
+        }
+        let status = demo.wait(ENDED);
+        assert_eq!(status.code(), Some(130), "{}", demo.log());
+        wait_until("its daemons are gone", ENDED, || {
+            test_kill_process_group(group).is_err()
+        });
     }
 }
 

@@ -4,6 +4,7 @@
 //! byte of an order follows from the file and the options, so that a file imported twice places every order once and an
 //! interrupted import is completed by repeating it. The rules are in `docs/importing.md`.
 
+mod awaited;
 pub(crate) mod csv;
 mod error;
 mod input;
@@ -81,7 +82,13 @@ pub fn read(input: Input, options: &ImportOptions, stop: &Stop, each: Each<'_>) 
             Format::Csv => retail::read(opened, options, stop, each, &mut report),
             Format::Ndjson => ndjson::read(opened, options, stop, each, &mut report),
         });
-    report.finish(outcome)
+    match outcome {
+        Err(ImportError::Open { cause, .. } | ImportError::Read { cause, .. }) if awaited::is_stop(&cause) => {
+            report.stopped = true;
+            report.finish(Ok(()))
+        }
+        outcome => report.finish(outcome),
+    }
 }
 
 /// Counts what importing would do.

@@ -24,6 +24,7 @@ pub(super) fn run(args: &AuditArgs, global: &GlobalArgs, output: Output) -> Outc
         outbox_retention: settings.runtime.outbox_retention,
         dense: settings.runtime.dense,
         reader: contracts.reader(),
+        ..Options::default()
     };
     let databases = databases(&settings)?;
     let report = audit::audit(&settings.connection, &settings.topics, &databases, &options);

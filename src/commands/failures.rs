@@ -133,6 +133,7 @@ pub(super) fn of_audit(error: &AuditError) -> Failure {
     match error {
         AuditError::Deadline { .. } => Failure::from_error(Slug::DeadlinePassed, error)
             .hint("are they running? orderflow run inventory, orderflow run payment"),
+        AuditError::Stopped => Failure::from_error(Slug::Interrupted, error),
         AuditError::Cluster(cause) => of_topics(cause),
         AuditError::Registry(cause) => of_registry(cause),
         AuditError::Work { .. } => Failure::from_error(Slug::AuditImpossible, error)

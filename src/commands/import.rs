@@ -50,8 +50,9 @@ fn read(
     signals: &Signals,
     output: Output,
 ) -> Result<ImportReport, ImportFailed> {
+    let stop = Ask::from(signals.flag());
     let input = if args.file.as_os_str() == "-" {
-        Input::stdin()
+        Input::stdin_until(&stop)
     } else {
         Input::file(args.file)
     };
@@ -64,7 +65,6 @@ fn read(
         payment_token: args.payment_token,
         limit: args.limit,
     };
-    let stop = Ask::from(signals.flag());
     let mut meter = Meter::new(output);
     let mut watch = |progress: orderflow_producers::Progress| meter.tell(progress.done, progress.of, "bytes read");
     let imported = if args.dry_run {

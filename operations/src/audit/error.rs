@@ -22,6 +22,9 @@ pub enum AuditError {
         /// What was still missing, the first few.
         behind: Vec<String>,
     },
+    /// It was asked to end before the groups were there.
+    #[error("asked to end before the services were where the topics ended")]
+    Stopped,
     /// The topics could not be read.
     #[error(transparent)]
     Cluster(#[from] topics::Error),

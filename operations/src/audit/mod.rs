@@ -26,6 +26,7 @@ mod work;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use orderflow_producers::Stop;
 use orderflow_runtime::kafka::Connection;
 use orderflow_runtime::settings::Settings;
 use orderflow_runtime::store::Database;
@@ -66,6 +67,8 @@ pub struct Options {
     pub dense: bool,
     /// What reads the values of records.
     pub reader: Reader,
+    /// Ends the waiting for the services early.
+    pub stop: Stop,
 }
 
 impl Default for Options {
@@ -77,6 +80,7 @@ impl Default for Options {
             outbox_retention: services.outbox_retention,
             dense: services.dense,
             reader: Reader::default(),
+            stop: Stop::default(),
         }
     }
 }
@@ -86,7 +90,7 @@ impl Default for Options {
 /// Blocks the thread. Violations are in the report; an error says nothing about the invariants.
 ///
 /// # Errors
-/// [`AuditError::Deadline`] when the groups do not get there in time; else what is needed to judge is not there.
+/// [`AuditError::Deadline`] when the groups do not get there in time, [`AuditError::Stopped`] when that is not waited for; else what is needed to judge is not there.
 pub fn audit(
     connection: &Connection,
     names: &TopicNames,
@@ -98,7 +102,7 @@ pub fn audit(
     let cluster = Cluster::open(connection, &system)?;
     let due = cluster.watermarks()?;
     let readers = Readers::open(databases, &system)?;
-    wait::until_passed(&readers, &system, &due, options.timeout)?;
+    wait::until_passed(&readers, &system, &due, (options.timeout, &options.stop))?;
 
     let mut gathered = Gathered::new(Work::open()?, Findings::new(options.listed), options.reader.clone());
     gathered.databases(&system, &readers, &due)?;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use orderflow_producers::Stop;
 use orderflow_runtime::store::{Database, Lane, Reader, Sequence};
 
 use super::cluster::Ends;
@@ -71,7 +72,7 @@ pub(super) fn until_passed(
     databases: &Databases,
     system: &System,
     due: &Ends,
-    timeout: Duration,
+    (timeout, stop): (Duration, &Stop),
 ) -> Result<(), AuditError> {
     let began = Instant::now();
     let mut stages = Group::ALL.map(|_| Stage::Reading);
@@ -89,6 +90,9 @@ pub(super) fn until_passed(
         }
         if behind.is_empty() {
             return Ok(());
+        }
+        if stop.is_requested() {
+            return Err(AuditError::Stopped);
         }
         if began.elapsed() >= timeout {
             behind.truncate(NAMED);

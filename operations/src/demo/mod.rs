@@ -121,15 +121,21 @@ pub fn run(options: &Options, stop: &Stop, watch: &mut dyn FnMut(Step)) -> Resul
         broker: &broker,
         stop,
     };
-    let (tally, killed) = scene.play(&mut daemons, watch)?;
+    let played = scene.play(&mut daemons, watch);
+    unless_stopped(stop)?;
+    let (tally, killed) = played?;
     watch(Step::Auditing);
     // It waits for the services to catch up; one that died says why better than the wait does.
     let judged = audit::audit(
         &broker.connection(),
         &names,
         &databases(&options.data_dir),
-        &audit::Options::default(),
+        &audit::Options {
+            stop: stop.clone(),
+            ..audit::Options::default()
+        },
     );
+    unless_stopped(stop)?;
     daemons.iter_mut().try_for_each(Daemon::check)?;
     let report = judged?;
     broker.nothing_evicted()?;
@@ -217,11 +223,9 @@ impl Scene<'_> {
     ) -> Result<(), DemoError> {
         let deadline = Instant::now() + PATIENCE;
         while !done(self)? {
+            unless_stopped(self.stop)?;
             for daemon in daemons.iter_mut() {
                 daemon.check()?;
-            }
-            if self.stop.is_requested() {
-                return Err(DemoError::Stopped);
             }
             if Instant::now() > deadline {
                 return Err(DemoError::Late {
@@ -233,6 +237,14 @@ impl Scene<'_> {
         }
         Ok(())
     }
+}
+
+/// Asked before anything else is found wrong: who ends a program on a terminal ends its children too.
+fn unless_stopped(stop: &Stop) -> Result<(), DemoError> {
+    if stop.is_requested() {
+        return Err(DemoError::Stopped);
+    }
+    Ok(())
 }
 
 /// Every topic that the two services read or write.

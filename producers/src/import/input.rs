@@ -9,7 +9,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use flate2::bufread::MultiGzDecoder;
 
+use super::awaited::Awaited;
 use super::{Format, ImportError};
+use crate::Stop;
 
 /// Where the bytes come from, gzipped or not.
 #[derive(Debug)]
@@ -68,6 +70,12 @@ impl Input {
     #[must_use]
     pub fn stdin() -> Self {
         Self::reader("-", io::stdin())
+    }
+
+    /// Standard input, until the end is asked for: whoever types it, or the pipe, may never send another byte.
+    #[must_use]
+    pub fn stdin_until(stop: &Stop) -> Self {
+        Self::reader("-", Awaited::new(io::stdin(), stop))
     }
 
     /// Bytes that are part of the program.

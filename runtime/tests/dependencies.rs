@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use self::support::{World, counts, handled, header, open, published, said, word};
+use orderflow_runtime::partitioner::partition_of;
+
+use self::support::{PARTITIONS, World, counts, handled, header, open, published, said, word};
 
 /// How often somebody has asked in vain by the time that waiting counts as seen.
 const SEEN: usize = 4;
@@ -43,6 +45,31 @@ fn a_lane_waits_before_what_it_cannot_read_and_the_others_go_on() {
     assert_eq!(said(&reader, "k0"), ["before", "book-7", "behind"]);
     assert_eq!(counts(&reader), [81, 0, 0, 0]);
     assert_eq!(world.read("echo").len(), 81);
+}
+
+/// What two lanes hold back is as much as all may.
+#[test]
+fn lanes_that_wait_for_long_leave_room_for_the_others() {
+    const RECORDS: usize = 400;
+    let mut world = World::new();
+    world.settings.lane_buffered_bytes = 129 << 10;
+    world.settings.buffered_bytes = 2 * world.settings.lane_buffered_bytes;
+    world.library.closed.store(true, Ordering::SeqCst);
+    let mut keys = vec![Vec::new(); usize::try_from(PARTITIONS).expect("a few")];
+    for key in (0..10 * RECORDS).map(|n| format!("k{n}")) {
+        let lane = partition_of(key.as_bytes(), PARTITIONS);
+        keys[usize::try_from(lane).expect("a few")].push(key);
+    }
+    let long = "x".repeat(2_000);
+    let mut sent = vec![word(1, &keys[0][0], "book-7"), word(2, &keys[1][0], "book-7")];
+    let of_all = keys.iter().flat_map(|keys| &keys[..RECORDS]);
+    sent.extend((10..).zip(of_all).map(|(n, key)| word(n, key, &long)));
+    world.send(&sent);
+    world.run_until(|reader| handled(reader) == RECORDS as u64);
+
+    world.library.closed.store(false, Ordering::SeqCst);
+    let all = (keys.len() * RECORDS + 2) as u64;
+    world.run_until(|reader| handled(reader) == all);
 }
 
 #[test]

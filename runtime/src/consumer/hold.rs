@@ -99,13 +99,15 @@ impl Hold {
         let _ended = self.deliveries.send(delivery);
     }
 
-    /// Pauses a lane that is full, so that it does not take the room of the others.
-    pub(super) fn hold_back<H, S>(&mut self, consumer: &BaseConsumer<Context>, shared: &Shared<H, S>) {
-        let (bytes, limit) = (
-            self.buffered.load(Ordering::Relaxed),
-            shared.settings.lane_buffered_bytes,
-        );
-        let change = if self.paused { bytes < limit / 2 } else { bytes >= limit };
+    /// Pauses a lane that has filled its `room`, bytes, so that it does not take that of the others; resumes it when half of it
+    /// is free.
+    pub(super) fn hold_back<H, S>(&mut self, consumer: &BaseConsumer<Context>, shared: &Shared<H, S>, room: usize) {
+        let bytes = self.buffered.load(Ordering::Relaxed);
+        let change = if self.paused {
+            bytes < room.div_ceil(2)
+        } else {
+            bytes >= room
+        };
         if !change {
             return;
         }
@@ -125,11 +127,6 @@ impl Hold {
                 .observer
                 .trouble(Some(self.lane), &format!("holding it back: {error}"));
         }
-    }
-
-    /// Its partitions were resumed with all others.
-    pub(super) fn resumed(&mut self) {
-        self.paused = false;
     }
 
     /// The lane is over: what it had not handled is nobody's any more.

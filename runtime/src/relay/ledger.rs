@@ -10,9 +10,14 @@ use super::Progress;
 /// Rows of one lane offered before the next lane's turn: a long backlog of one does not hold up the others.
 const RUN: usize = 256;
 
+/// Rows that a client may have of one lane however many lanes there are: enough for a round trip.
+const LEAST_SHARE: usize = 64;
+
 /// The rows of every lane that are not acknowledged yet.
-#[derive(Default)]
 pub(super) struct Ledger {
+    /// Rows that a client may have. A lane gets its share of them and no more: one whose partition has no leader would fill
+    /// the client else, and no other lane could publish.
+    room: usize,
     /// By number of the lane; lanes are partition numbers, so they are dense.
     lanes: Vec<Option<Backlog>>,
     /// The lane whose turn it is to be offered first.
@@ -38,6 +43,16 @@ struct Slot {
 }
 
 impl Ledger {
+    /// No lanes yet, in front of clients that hold `room` rows.
+    pub(super) fn new(room: usize) -> Self {
+        Self {
+            room,
+            lanes: Vec::new(),
+            turn: 0,
+            moved: Vec::new(),
+        }
+    }
+
     /// Begins a lane at sequence `first`; what was known of it before is forgotten.
     pub(super) fn open(&mut self, lane: Lane, ownership: u64, first: Sequence, progress: Arc<Progress>) {
         let at = index(lane);
@@ -74,16 +89,16 @@ impl Ledger {
     }
 
     /// Offers the rows that the current client was not given, lane after lane, each in sequence order, until every lane
-    /// had its run. Stops at the first row that is not taken: it is offered again first of its lane, and the next lane
+    /// had its run or its share. Stops at the first row that is not taken: it is offered again first of its lane, and the next lane
     /// is first to offer.
     ///
     /// # Errors
     /// What `take` said of the row it did not take.
     pub(super) fn offer<E>(&mut self, mut take: impl FnMut(Lane, &OutboxRow) -> Result<(), E>) -> Result<(), E> {
-        let count = self.lanes.len();
+        let (count, share) = (self.lanes.len(), self.share());
         for at in (0..count).map(|n| (self.turn + n) % count) {
             if let Some(backlog) = &mut self.lanes[at] {
-                let taken = backlog.offer(|row| take(lane_of(at), row));
+                let taken = backlog.offer(share, |row| take(lane_of(at), row));
                 if taken.is_err() {
                     self.turn = (at + 1) % count;
                     return taken;
@@ -128,12 +143,16 @@ impl Ledger {
         self.lanes.iter().flatten().all(|backlog| backlog.rows.is_empty())
     }
 
-    /// Whether rows wait that the current client was not given.
+    /// Whether rows wait that the current client may be given.
     pub(super) fn is_waiting(&self) -> bool {
-        self.lanes
-            .iter()
-            .flatten()
-            .any(|backlog| backlog.given < backlog.rows.len())
+        let share = self.share();
+        let waits = |backlog: &Backlog| backlog.given < backlog.rows.len().min(share);
+        self.lanes.iter().flatten().any(waits)
+    }
+
+    fn share(&self) -> usize {
+        let lanes = self.lanes.iter().flatten().count().max(1);
+        (self.room / lanes).max(LEAST_SHARE)
     }
 
     fn owned(&mut self, lane: Lane, ownership: u64) -> Option<&mut Backlog> {
@@ -143,9 +162,9 @@ impl Ledger {
 }
 
 impl Backlog {
-    fn offer<E>(&mut self, mut take: impl FnMut(&OutboxRow) -> Result<(), E>) -> Result<(), E> {
+    fn offer<E>(&mut self, share: usize, mut take: impl FnMut(&OutboxRow) -> Result<(), E>) -> Result<(), E> {
         let from = self.given;
-        let length = (self.rows.len() - from).min(RUN);
+        let length = self.rows.len().min(share).saturating_sub(from).min(RUN);
         for n in 0..length {
             let slot = &self.rows[from + n];
             if !slot.acknowledged {

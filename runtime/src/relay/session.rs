@@ -22,7 +22,7 @@ use super::refusal::{Refusal, remedy};
 
 /// Records in librdkafka's queue and on the wire. A record with a dozen headers takes about 2 KiB there, so these are
 /// 8 MiB; at 100,000 records/s they cover a round trip of 40 ms.
-const QUEUED_RECORDS: &str = "4000";
+pub(super) const QUEUED_RECORDS: usize = 4_000;
 
 /// Values in librdkafka's queue, KiB: bounds what few large records take, as [`QUEUED_RECORDS`] bounds many small ones.
 const QUEUED_KIBIBYTES: &str = "131072";
@@ -60,7 +60,7 @@ impl Recipe {
             ("compression.codec", &settings.compression),
             ("linger.ms", &linger),
             ("message.max.bytes", LARGEST_RECORD),
-            ("queue.buffering.max.messages", QUEUED_RECORDS),
+            ("queue.buffering.max.messages", &QUEUED_RECORDS.to_string()),
             ("queue.buffering.max.kbytes", QUEUED_KIBIBYTES),
             ("log.connection.close", "false"),
         ];

@@ -9,7 +9,7 @@ use crate::observer::Observer;
 
 use super::ledger::Ledger;
 use super::refusal::Refusal;
-use super::session::{NotTaken, Recipe, Returned, Session};
+use super::session::{NotTaken, QUEUED_RECORDS, Recipe, Returned, Session};
 use super::{Command, Failure};
 
 /// How the thread paces itself.
@@ -94,7 +94,7 @@ impl Worker {
             observer,
             failure,
             timing,
-            ledger: Ledger::default(),
+            ledger: Ledger::new(QUEUED_RECORDS),
             client: Client::Open(session),
             futile: 0,
             progress: Instant::now(),

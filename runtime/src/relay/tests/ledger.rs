@@ -11,7 +11,7 @@ use crate::store::{Lane, Sequence};
 use super::{fact, facts};
 
 fn opened(lane: Lane, first: Sequence) -> (Ledger, Arc<Progress>) {
-    let mut ledger = Ledger::default();
+    let mut ledger = Ledger::new(4_000);
     let progress = Arc::new(Progress::before(first));
     ledger.open(lane, 0, first, Arc::clone(&progress));
     (ledger, progress)
@@ -67,6 +67,31 @@ fn what_nobody_waits_for_is_no_news() {
         ledger.acknowledge(lane, sequence);
     }
     assert_eq!((settled(&mut ledger), acknowledged(&progress)), (vec![], 4));
+}
+
+/// A partition without a leader acknowledges nothing.
+#[test]
+fn a_lane_that_is_not_acknowledged_leaves_room_for_the_others() {
+    let mut ledger = Ledger::new(400);
+    for lane in 0..4 {
+        ledger.open(lane, 0, 1, Arc::new(Progress::before(1)));
+        ledger.submit(lane, 0, facts(1..=1_000));
+    }
+    let mut given = BTreeSet::new();
+    for _ in 0..100 {
+        let taken = offered(&mut ledger, 400);
+        for (lane, sequence) in &taken {
+            if *lane == 3 {
+                ledger.acknowledge(*lane, *sequence);
+            }
+        }
+        given.extend(taken);
+    }
+    let of = |lane| given.iter().filter(|(of, _)| *of == lane).count();
+    assert_eq!([of(0), of(1), of(2), of(3)], [100, 100, 100, 1_000]);
+    assert!(!ledger.is_waiting(), "there is nothing to do but wait");
+    ledger.acknowledge(0, 1);
+    assert!(ledger.is_waiting());
 }
 
 #[test]

@@ -45,7 +45,7 @@ impl<H: Handler, S: Store> Edge<H, S> {
             lanes
         };
         let claims = self.claim(&consumed)?;
-        self.paused = false;
+        self.crowded = false;
         self.positions.clear();
         self.take_up(partitions, &claims)
     }

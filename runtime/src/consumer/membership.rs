@@ -50,6 +50,10 @@ impl<H: Handler, S: Store> Edge<H, S> {
 
     /// Leaves the group in order.
     pub(super) fn leave(mut self, orderly: bool) {
+        if let Some(sweep) = self.sweep.take() {
+            let ended = async { tokio::time::timeout(LEAVE, sweep.end()).await };
+            let _ended_or_late = self.with.runtime.block_on(ended);
+        }
         if orderly {
             self.let_go(false);
             // The client waits for it while it closes, which is bounded here.

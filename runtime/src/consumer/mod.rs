@@ -82,8 +82,10 @@ pub(crate) struct Edge<H, S> {
     observed: Instant,
     retained: Instant,
     positions: retention::Positions,
+    sweep: Option<retention::Sweep>,
     full_since: Option<Instant>,
-    paused: bool,
+    /// Whether lanes have their share of the buffers and no more.
+    crowded: bool,
     /// What was last said of the connection, and when.
     complained: Option<Instant>,
     /// Why publishing cannot go on, once it cannot.
@@ -109,8 +111,9 @@ impl<H: Handler, S: Store> Edge<H, S> {
             observed: Instant::now(),
             retained: Instant::now(),
             positions: retention::Positions::new(),
+            sweep: None,
             full_since: None,
-            paused: false,
+            crowded: false,
             complained: None,
         })
     }

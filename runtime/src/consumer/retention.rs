@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaResult;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use super::Edge;
 use crate::handler::Handler;
@@ -25,9 +27,25 @@ const BETWEEN: Duration = Duration::from_millis(100);
 /// How long Kafka has to say where a time lies.
 const ANSWER: Duration = Duration::from_secs(2);
 
+/// Deleting in the background, which ends with this, after the piece it is at.
+pub(super) struct Sweep {
+    task: JoinHandle<()>,
+    _go_on: watch::Sender<()>,
+}
+
+impl Sweep {
+    /// Ends it and gives what still works: nobody else may have the database before.
+    pub(super) fn end(self) -> JoinHandle<()> {
+        self.task
+    }
+}
+
 impl<H: Handler, S: Store> Edge<H, S> {
-    /// Deletes what is past its time, in the background.
-    pub(super) fn retain(&self) {
+    /// Deletes what is past its time, in the background, unless it is being done.
+    pub(super) fn retain(&mut self) {
+        if self.sweep.as_ref().is_some_and(|sweep| !sweep.task.is_finished()) {
+            return;
+        }
         let settings = &self.with.shared.settings;
         let age = |age: Duration| wall_clock() - i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
         let horizon = age(settings.inbox_retention);
@@ -40,8 +58,12 @@ impl<H: Handler, S: Store> Edge<H, S> {
             outbox_before: age(settings.outbox_retention),
             limit: ROWS,
         };
-        let store = self.with.shared.store.clone();
-        self.with.runtime.spawn(sweep(store, retention));
+        let (go_on, going) = watch::channel(());
+        let sweeping = sweep(self.with.shared.store.clone(), retention, going);
+        self.sweep = Some(Sweep {
+            task: self.with.runtime.spawn(sweeping),
+            _go_on: go_on,
+        });
     }
 
     /// Whether every record from before the horizon lies before this group's position, in every partition, whoever has
@@ -119,8 +141,8 @@ fn all_passed(offsets: &BTreeMap<(u16, Lane), i64>, positions: &BTreeMap<(u16, L
     offsets.iter().all(|(place, offset)| passed(place, *offset))
 }
 
-/// Deletes in pieces until little is left, or until the next look is due.
-async fn sweep<S: Store>(store: S, retention: Retention) {
+/// Deletes in pieces until little is left, or until the next look is due, or nobody wants it any more.
+async fn sweep<S: Store>(store: S, retention: Retention, mut going: watch::Receiver<()>) {
     let until = Instant::now() + EVERY;
     let mut deleted = 0;
     while Instant::now() < until {
@@ -134,7 +156,10 @@ async fn sweep<S: Store>(store: S, retention: Retention) {
             Err(StoreError::Unavailable(why)) => return tracing::warn!(why, "retention waits for the database"),
             Err(error) => return tracing::error!(%error, "retention"),
         }
-        tokio::time::sleep(BETWEEN).await;
+        // Nothing is ever sent.
+        if let Ok(_over) = tokio::time::timeout(BETWEEN, going.changed()).await {
+            break;
+        }
     }
     if deleted > 0 {
         tracing::info!(rows = deleted, "deleted rows past their time");

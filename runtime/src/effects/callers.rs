@@ -75,6 +75,10 @@ impl Callers {
         (self.wall)()
     }
 
+    pub(super) fn clock(&self) -> WallClock {
+        Arc::clone(&self.wall)
+    }
+
     /// Says when a circuit breaker has closed.
     pub(super) fn closed(&self) -> Arc<Notify> {
         Arc::clone(&self.closed)
@@ -106,6 +110,8 @@ pub(super) enum Outcome {
     Without(String),
     /// The breaker opened before the call was made.
     Held,
+    /// Its turn came when its key may have protected no more; the call was not made.
+    Late,
 }
 
 impl Dependency {
@@ -121,10 +127,11 @@ impl Dependency {
         }
     }
 
-    /// Calls or asks, when it is this effect's turn among those of all lanes.
-    pub(super) async fn work(&self, call: Call, state: EffectState) -> Outcome {
+    /// Calls or asks, when it is this effect's turn among those of all lanes; calls if that is `in_time`.
+    pub(super) async fn work(&self, call: Call, state: EffectState, in_time: impl Fn() -> bool) -> Outcome {
         let _permit = self.permits.acquire().await;
         match state {
+            EffectState::Pending if !in_time() => Outcome::Late,
             EffectState::Pending if !self.breaker.admit(Instant::now()) => Outcome::Held,
             EffectState::Pending => self.call(call).await,
             EffectState::Unknown => self.ask(call).await,

@@ -189,27 +189,13 @@ impl Executor {
     fn start(&mut self, effect: Uuid, dependency: &Arc<Dependency>, state: EffectState) {
         let Some(held) = self.held.get(&effect) else { return };
         let call = call_of(&held.effect, dependency.settings.call_timeout);
-        if state == EffectState::Pending && self.outlived(&held.effect, dependency) {
-            let why = "the other side may have forgotten the key";
-            let event = self.without_answer(effect, dependency, state, why.to_owned(), 0);
-            self.ready.extend(event);
-            return;
-        }
+        let (clock, latest) = (self.callers.clock(), latest_call(&held.effect, dependency));
         let dependency = Arc::clone(dependency);
-        let task = self.calls.spawn(async move { dependency.work(call, state).await });
+        let in_time = move || clock() < latest;
+        let task = self
+            .calls
+            .spawn(async move { dependency.work(call, state, in_time).await });
         self.under_way.insert(task.id(), effect);
-    }
-
-    /// Whether a call made now could arrive when its key protects no more.
-    fn outlived(&self, effect: &EffectRow, dependency: &Dependency) -> bool {
-        let age = Duration::from_millis(
-            self.callers
-                .now()
-                .saturating_sub(effect.created_at)
-                .try_into()
-                .unwrap_or(0),
-        );
-        age + dependency.settings.call_timeout >= dependency.settings.key_lifetime
     }
 
     fn finish(&mut self, joined: Result<(Id, Outcome), JoinError>) -> Option<Event> {
@@ -223,6 +209,10 @@ impl Executor {
         match outcome {
             Outcome::Answer(answer) => self.answered(effect, &dependency, state, answer),
             Outcome::Without(why) => self.without_answer(effect, &dependency, state, why, 1),
+            Outcome::Late => {
+                let why = "the other side may have forgotten the key";
+                self.without_answer(effect, &dependency, state, why.to_owned(), 0)
+            }
             Outcome::Held => {
                 queue_of(&mut self.queues, &dependency, state).put_back(Instant::now(), effect);
                 None
@@ -274,6 +264,14 @@ impl Executor {
         let wait = due.saturating_sub(self.callers.now()).try_into().unwrap_or(0);
         Instant::now() + Duration::from_millis(wait)
     }
+}
+
+/// A call made from this time on could arrive when its key protects no more.
+fn latest_call(effect: &EffectRow, dependency: &Dependency) -> i64 {
+    let settings = &dependency.settings;
+    effect
+        .created_at
+        .saturating_add(millis(settings.key_lifetime.saturating_sub(settings.call_timeout)))
 }
 
 /// The queue for effects of one kind in one state; there are two per kind at most.

@@ -139,6 +139,29 @@ async fn past_the_lifetime_of_its_key_it_is_never_called_again() {
     assert_eq!(caller.calls(), 0);
 }
 
+/// Lanes share the permits for calls: the turn of one may come after the time that its key has left.
+#[tokio::test(start_paused = true)]
+async fn a_call_whose_turn_comes_too_late_is_not_made() {
+    let caller = Scripted::saying("key-1", [Said::AnswerAfter(Duration::from_secs(9))]);
+    caller.script().insert(
+        "key-2".to_owned(),
+        [Said::Asked(Asked::Answer(b"found".to_vec()))].into(),
+    );
+    let settings = EffectSettings {
+        concurrency: 1,
+        key_lifetime: Duration::from_secs(15),
+        ..EffectSettings::default()
+    };
+    let callers = callers(&caller, settings);
+    let mut slow = Executor::open(3, callers.clone(), vec![effect(1)]);
+    let mut late = Executor::open(4, callers, vec![EffectRow { lane: 4, ..effect(2) }]);
+    let (slow, late) = tokio::join!(slow.next(), async { (late.next().await, late.next().await) });
+    assert_eq!(answer_of(slow), answer_to("key-1"));
+    let attempt = attempt_of(late.0);
+    assert_eq!((attempt.attempts, attempt.state), (0, EffectState::Unknown));
+    assert_eq!((answer_of(late.1), caller.calls()), (b"found".to_vec(), 1));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_call_that_takes_too_long_or_panics_is_one_without_an_answer() {
     let caller = Scripted::saying("key-1", [Said::Never, Said::Panic]);

@@ -3,7 +3,7 @@
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use orderflow_consumers::inventory::{self, Inventory, RESERVATION, STOCK};
 use orderflow_consumers::kept;
@@ -91,6 +91,54 @@ async fn every_order_has_one_outcome_of_each_service() {
     one_outcome_each(&cluster);
     stock_is_conserved(&cluster);
     charges_are_the_gateways(&cluster);
+}
+
+/// What a lane has not published bounds its answers too, not only its records.
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_wait_while_nothing_is_published() {
+    const SLOW: u64 = 900;
+    let mut cluster = Cluster::start();
+    cluster.settings.in_flight_facts = 20;
+    cluster.settings.batch_records = Some(10);
+    let run_payment = cluster.run(|folder| {
+        let gateway = Simulator::open(&folder.join(ledger::FILE_NAME), AMOUNT_LIMIT_MINOR).expect("a ledger");
+        let callers = Callers::none().with(CHARGE, Charging(gateway), EffectSettings::default());
+        let handler = Payment::new(TopicNames::default());
+        let topics = Topics {
+            reads: handler.reads(),
+            writes: handler.writes(),
+        };
+        let service = Service::new(payment::GROUP, topics, handler).callers(callers.expect("sound settings"));
+        (service, folder.join("payment.db"))
+    });
+    cluster.produce((0..SLOW).map(|n| Event::OrderPlaced(order(n, "tok_slow_500"))));
+    let all = usize::try_from(SLOW).expect("small");
+    cluster
+        .until("all are to be charged", || {
+            cluster.facts_applied("payment.db", "orders") == all
+        })
+        .await;
+
+    cluster.broker.down().expect("it goes down");
+    let unpublished = || cluster.unpublished("payment.db");
+    cluster.until("facts wait", || unpublished() > 0).await;
+    // Twice as long as a call takes, and nothing more came of any.
+    let (mut most, mut since) = (unpublished(), Instant::now());
+    while since.elapsed() < Duration::from_secs(1) {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        if unpublished() > most {
+            (most, since) = (unpublished(), Instant::now());
+        }
+    }
+    assert!(most <= 3 * (20 + 10), "{most} facts of three lanes wait");
+
+    cluster.broker.up().expect("it comes up");
+    cluster
+        .until("each is charged, and that is said", || {
+            cluster.read("payments").len() >= all
+        })
+        .await;
+    run_payment.end().await;
 }
 
 fn quick() -> EffectSettings {

@@ -31,7 +31,8 @@ const TIME: i64 = 1_291_191_960_000;
 const DEAD_LETTERS: [&str; 3] = ["orders.inventory.dlq", "stock.inventory.dlq", "orders.payment.dlq"];
 
 pub(crate) struct Cluster {
-    broker: EmbeddedBroker,
+    pub(crate) broker: EmbeddedBroker,
+    pub(crate) settings: Settings,
     folder: TempDir,
 }
 
@@ -56,13 +57,14 @@ impl Cluster {
             .collect();
         Self {
             broker: EmbeddedBroker::start(&topics).expect("a broker"),
+            settings: EmbeddedBroker::settings(Settings::default()),
             folder: TempDir::new().expect("a folder"),
         }
     }
 
     pub(crate) fn run<H: Handler>(&self, make: impl FnOnce(&Path) -> (Service<H>, PathBuf)) -> Running {
         let (service, database) = make(self.folder.path());
-        let service = service.settings(EmbeddedBroker::settings(Settings::default()));
+        let service = service.settings(self.settings.clone());
         let store = SqliteStore::open(&database, &SqliteOptions::default()).expect("a database");
         let (end, ended) = oneshot::channel();
         let connection = self.broker.connection();
@@ -142,6 +144,12 @@ impl Cluster {
         let progress = self.reader(database).progress().expect("positions");
         let of_topic = progress.iter().filter(|progress| &*progress.topic == topic);
         usize::try_from(of_topic.map(|progress| progress.counts.applied).sum::<u64>()).expect("small")
+    }
+
+    /// Facts that a service has written and not published, over all lanes.
+    pub(crate) fn unpublished(&self, database: &str) -> i64 {
+        let lanes = self.reader(database).lanes().expect("lanes");
+        lanes.iter().map(|lane| lane.next_sequence - 1 - lane.published).sum()
     }
 
     pub(crate) async fn until(&self, what: &str, reached: impl Fn() -> bool) {

@@ -176,7 +176,9 @@ impl<H: Handler, S: Store> Lane<Consuming, H, S> {
             self.note_acknowledged();
             self.take_records(&mut batch)?;
             self.take_events(&mut batch);
-            batch.timers = self.timers.due(wall_clock(), self.desk.batch_records());
+            if !self.is_full() {
+                batch.timers = self.timers.due(wall_clock(), self.desk.batch_records());
+            }
             if !batch.is_empty() || self.flush_due() {
                 return Ok(batch);
             }
@@ -184,8 +186,8 @@ impl<H: Handler, S: Store> Lane<Consuming, H, S> {
         }
     }
 
-    /// Until something may have changed. A lane with too many unacknowledged facts takes no records meanwhile, nor does one
-    /// whose next record cannot be read yet.
+    /// Until something may have changed. A lane with too many unacknowledged facts takes nothing meanwhile that becomes more of
+    /// them; one whose next record cannot be read yet takes no records.
     async fn wait(&mut self, batch: &mut Batch<H::Event>) {
         let flush_at = self
             .unrecorded_since
@@ -200,15 +202,15 @@ impl<H: Handler, S: Store> Lane<Consuming, H, S> {
             () = self.desk.relay.changed() => {}
             () = self.inbox.arrival(), if !full && !awaited => {}
             () = self.missing.fetched(lane, &*shared.observer, &shared.dependencies), if awaited => {}
-            event = self.executor.next() => take_event(&*self.desk.shared.observer, batch, event),
+            event = self.executor.next(), if !full => take_event(&*self.desk.shared.observer, batch, event),
             () = sleep_until(flush_at) => {}
-            () = sleep_until(timer_in.map(|wait| Instant::now() + wait)) => {}
+            () = sleep_until(timer_in.map(|wait| Instant::now() + wait)), if !full => {}
         }
     }
 
     fn take_events(&mut self, batch: &mut Batch<H::Event>) {
         let most = self.desk.batch_records();
-        while batch.answers.len() + batch.attempts.len() < most {
+        while batch.answers.len() + batch.attempts.len() < most && !self.is_full() {
             let Some(event) = self.executor.try_next() else { return };
             take_event(&*self.desk.shared.observer, batch, event);
         }

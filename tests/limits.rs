@@ -6,6 +6,9 @@ mod support;
 
 use std::time::Duration;
 
+use orderflow_producers::emit::Shape;
+use serde_json::Value;
+use support::catalogue::catalogue;
 use support::cluster::{brokers, create_topic, end_offsets};
 use support::process::{Daemon, orderflow, stdout_of};
 use support::system::System;
@@ -19,6 +22,9 @@ const IMPORT: u64 = 3 * 64;
 
 /// Of a daemon under full load, MiB.
 const DAEMON: u64 = 3 * 96;
+
+/// Of an audit, however many orders there are, MiB.
+const AUDIT: u64 = 3 * 100;
 
 /// As many as keep a daemon busy for some seconds, with every buffer full.
 const WAITING: i64 = 30_000;
@@ -55,11 +61,7 @@ fn an_import_takes_little_memory() {
         .args(["order", "import", REAL_ORDERS, "--brokers", &brokers])
         .env("ORDERFLOW_TOPICS_ORDERS", &topic);
     let mut import = Daemon::start(&mut command, &folder.path().join("import.log"));
-    let mut most = 0;
-    while import.is_running() {
-        most = most.max(import.peak_mib().unwrap_or_default());
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    let most = peak_of(&mut import);
     assert!(import.wait(Duration::ZERO).success(), "{}", import.log());
     assert!(end_offsets(&brokers, &topic) > 8_000, "the whole file is in");
     assert!((1..=IMPORT).contains(&most), "{most} MiB");
@@ -67,19 +69,50 @@ fn an_import_takes_little_memory() {
 
 #[test]
 #[ignore = "needs Kafka's jars; run by ./tests/run"]
-fn a_daemon_under_full_load_takes_little_memory() {
+fn daemons_under_full_load_and_their_audit_take_little_memory() {
     let system = System::start(12);
+    let stock = system.folder().join("stock.csv");
+    std::fs::write(&stock, catalogue(&Shape::default())).expect("a catalogue");
+    let mut inventory = system.run("inventory");
+    stdout_of(system.orderflow().args(["stock", "import", "--wait"]).arg(&stock));
+    assert!(inventory.stop(Duration::from_secs(15)).success(), "{}", inventory.log());
     let count = WAITING.to_string();
     stdout_of(
         system
             .orderflow()
             .args(["order", "emit", "--rate", "max", "--count", &count]),
     );
-    let mut inventory = system.run("inventory");
-    system.wait_caught_up("inventory");
-    let most = inventory.peak_mib().expect("it is still there");
-    let handled = "SELECT sum(applied) FROM v_progress WHERE topic = 'orders'";
-    assert_eq!(system.number("inventory", handled), Some(WAITING));
-    assert!((1..=DAEMON).contains(&most), "{most} MiB");
-    assert!(inventory.stop(Duration::from_secs(15)).success(), "{}", inventory.log());
+    for service in ["inventory", "payment"] {
+        let mut daemon = system.run(service);
+        system.wait_caught_up(service);
+        let most = daemon.peak_mib().expect("it is still there");
+        let handled = "SELECT sum(applied) FROM v_progress WHERE topic = 'orders'";
+        assert_eq!(system.number(service, handled), Some(WAITING));
+        assert!((1..=DAEMON).contains(&most), "{service}: {most} MiB");
+        assert!(daemon.stop(Duration::from_secs(15)).success(), "{}", daemon.log());
+    }
+
+    let mut audit = system.orderflow();
+    let mut audit = Daemon::start(audit.args(["audit", "--json"]), &system.log_file("audit"));
+    let most = peak_of(&mut audit);
+    let log = audit.log();
+    assert!(audit.wait(Duration::ZERO).success(), "{log}");
+    let report = log.lines().find_map(|line| {
+        let told: Value = serde_json::from_str(line).ok()?;
+        told.pointer("/items/0/totals").cloned()
+    });
+    let report = report.expect("what it counted");
+    assert_eq!(report["orders"], WAITING, "{log}");
+    assert!(report["reserved"].as_i64() > Some(WAITING * 9 / 10), "{log}");
+    assert!((1..=AUDIT).contains(&most), "{most} MiB");
+}
+
+/// Looks at a process until it ends.
+fn peak_of(process: &mut Daemon) -> u64 {
+    let mut most = 0;
+    while process.is_running() {
+        most = most.max(process.peak_mib().unwrap_or_default());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    most
 }

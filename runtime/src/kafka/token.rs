@@ -2,21 +2,26 @@
 
 use std::error::Error;
 use std::fmt;
-use std::io::{self, Read as _};
+use std::io::{self, ErrorKind, Read as _};
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use rdkafka::client::OAuthToken;
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde::Deserialize;
 
 /// How long a command may take to print a token. The client that asks waits meanwhile, and with it its heartbeats.
 const COMMAND: Duration = Duration::from_secs(10);
 
 /// Most a command may print: no token is larger, and brokers take much less.
-const LARGEST: u64 = 1 << 20;
+const LARGEST: usize = 1 << 20;
+
+/// What reads a command.
+const SHELL: &str = "sh";
 
 /// After how long a token that does not tell its end is asked for again; librdkafka does so after four fifths.
 const UNTOLD: Duration = Duration::from_mins(5);
@@ -100,7 +105,7 @@ impl TokenSource {
             Self::File(path) => {
                 std::fs::read_to_string(path).map_err(|error| format!("{self} cannot be read: {error}"))
             }
-            Self::Command(command) => run(command).map_err(|why| format!("{self} {why}")),
+            Self::Command(command) => run(SHELL, command, COMMAND).map_err(|why| format!("{self} {why}")),
         }
     }
 }
@@ -115,47 +120,59 @@ impl fmt::Display for TokenSource {
     }
 }
 
-/// What a command prints. Its complaints go where ours go; it is ended when it takes too long.
-fn run(command: &str) -> Result<String, String> {
-    let mut child = Command::new("sh")
+/// What a command prints until its shell ends. Its complaints go where ours go; when it takes longer than `limit`, it is ended.
+fn run(shell: &str, command: &str, limit: Duration) -> Result<String, String> {
+    let mut child = Command::new(shell)
         .args(["-c", command])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
+        // One of its own, which can be ended as a whole.
+        .process_group(0)
         .spawn()
         .map_err(|error| format!("cannot be run: {error}"))?;
-    let pipe = child.stdout.take();
-    // Reading on a thread of its own: a pipe that is not read stops who writes into it.
-    let reading = std::thread::spawn(move || {
-        let mut printed = String::new();
-        match pipe {
-            Some(pipe) => pipe.take(LARGEST).read_to_string(&mut printed).map(|_| printed),
-            None => Ok(printed),
-        }
-    });
-    let status = wait(&mut child).map_err(|error| format!("cannot be waited for: {error}"))?;
-    match status {
-        None => Err(format!("took longer than {} s", COMMAND.as_secs())),
-        Some(status) if !status.success() => Err(format!("ended with {status}")),
-        Some(_) => match reading.join() {
-            Ok(Ok(printed)) => Ok(printed),
-            _ => Err("printed something that is no text".to_owned()),
-        },
+    let heard = listen(&mut child, Instant::now() + limit);
+    end(&mut child).map_err(|error| format!("cannot be ended: {error}"))?;
+    match heard.map_err(|error| format!("cannot be read: {error}"))? {
+        None => Err(format!("took longer than {} s", limit.as_secs())),
+        Some((status, _)) if !status.success() => Err(format!("ended with {status}")),
+        Some((_, printed)) => String::from_utf8(printed).map_err(|_| "printed something that is no text".to_owned()),
     }
 }
 
-fn wait(child: &mut Child) -> io::Result<Option<std::process::ExitStatus>> {
-    let until = Instant::now() + COMMAND;
+/// How the shell ended and what was printed by then; nothing when it has not ended in time. The end of the pipe is not waited
+/// for: what was put into the background may hold it open for as long as it likes.
+fn listen(child: &mut Child, until: Instant) -> io::Result<Option<(ExitStatus, Vec<u8>)>> {
+    let mut pipe = child.stdout.take().ok_or(ErrorKind::BrokenPipe)?;
+    rustix::io::ioctl_fionbio(&pipe, true)?;
+    let mut printed = Vec::new();
     loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok(Some(status));
+        // Before the pipe is read: a shell that has ended puts nothing more into it.
+        let ended = child.try_wait()?;
+        read_what_is_there(&mut pipe, &mut printed)?;
+        match ended {
+            Some(status) => return Ok(Some((status, printed))),
+            None if Instant::now() >= until => return Ok(None),
+            None => std::thread::sleep(Duration::from_millis(10)),
         }
-        if Instant::now() >= until {
-            child.kill()?;
-            child.wait()?;
-            return Ok(None);
-        }
-        std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+fn read_what_is_there(pipe: &mut ChildStdout, printed: &mut Vec<u8>) -> io::Result<()> {
+    let room = u64::try_from(LARGEST - printed.len()).unwrap_or_default();
+    match pipe.take(room).read_to_end(printed) {
+        Err(error) if error.kind() != ErrorKind::WouldBlock => Err(error),
+        _ if printed.len() == LARGEST => Err(io::Error::other("it is too long for a token")),
+        _ => Ok(()),
+    }
+}
+
+/// Ends a shell that still runs, with whatever it has started. While it has not been waited for, its number is nobody else's.
+fn end(child: &mut Child) -> io::Result<()> {
+    if child.try_wait()?.is_none() {
+        kill_process_group(Pid::from_child(child), Signal::KILL)?;
+        child.wait()?;
+    }
+    Ok(())
 }
 
 /// What a token says of itself, if it is a JSON web token. Nothing is verified: that is the broker's to do.
@@ -226,5 +243,48 @@ mod tests {
             .fresh(at(1))
             .expect("a token");
         assert_eq!(token.token, TOKEN);
+    }
+
+    #[test]
+    fn a_command_that_takes_too_long_ends_with_all_it_has_started() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("group");
+        let began = Instant::now();
+        let command = format!("echo $$ >{}; sleep 60 | cat", file.display());
+        let refused = run(SHELL, &command, Duration::from_secs(1));
+        assert_eq!(refused, Err("took longer than 1 s".to_owned()));
+        assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+        let group = std::fs::read_to_string(&file).expect("its group");
+        let until = Instant::now() + Duration::from_secs(10);
+        while is_alive(group.trim()) {
+            assert!(Instant::now() < until, "a process of group {group} is left");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Whether a process of this group runs; one that nobody has waited for yet does not.
+    fn is_alive(group: &str) -> bool {
+        let processes = std::fs::read_dir("/proc").expect("Linux").flatten();
+        processes.into_iter().any(|process| {
+            let told = std::fs::read_to_string(process.path().join("stat")).unwrap_or_default();
+            // After the name: state, parent, group.
+            let told: Vec<_> = told.rsplit(") ").next().unwrap_or_default().split(' ').collect();
+            told.len() > 3 && told[2] == group && told[0] != "Z"
+        })
+    }
+
+    #[test]
+    fn a_token_does_not_wait_for_what_is_in_the_background() {
+        let began = Instant::now();
+        let printed = run(SHELL, "sleep 60 & echo $!", Duration::from_secs(30)).expect("a token");
+        let sleeper = Pid::from_raw(printed.trim().parse().expect("a number")).expect("a process");
+        rustix::process::kill_process(sleeper, Signal::KILL).expect("it runs on");
+        assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    }
+
+    #[test]
+    fn what_is_too_long_for_a_token_is_not_read_to_its_end() {
+        let refused = run(SHELL, "yes", Duration::from_mins(1));
+        assert_eq!(refused, Err("cannot be read: it is too long for a token".to_owned()));
     }
 }

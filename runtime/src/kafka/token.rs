@@ -129,13 +129,24 @@ fn run(shell: &str, command: &str, limit: Duration) -> Result<String, String> {
         // One of its own, which can be ended as a whole.
         .process_group(0)
         .spawn()
-        .map_err(|error| format!("cannot be run: {error}"))?;
+        .map_err(|error| unstarted(shell, &error))?;
     let heard = listen(&mut child, Instant::now() + limit);
     end(&mut child).map_err(|error| format!("cannot be ended: {error}"))?;
     match heard.map_err(|error| format!("cannot be read: {error}"))? {
         None => Err(format!("took longer than {} s", limit.as_secs())),
         Some((status, _)) if !status.success() => Err(format!("ended with {status}")),
         Some((_, printed)) => String::from_utf8(printed).map_err(|_| "printed something that is no text".to_owned()),
+    }
+}
+
+/// Images have no shell: docs/decisions/0091-an-image-without-a-shell.md.
+fn unstarted(shell: &str, error: &io::Error) -> String {
+    match error.kind() {
+        ErrorKind::NotFound => format!(
+            "cannot be run: there is no {shell} here, as in the image; set sasl.oauthbearer.token_file instead, or build the \
+             image on a BASE_IMAGE with a shell"
+        ),
+        _ => format!("cannot be run: {error}"),
     }
 }
 
@@ -286,5 +297,17 @@ mod tests {
     fn what_is_too_long_for_a_token_is_not_read_to_its_end() {
         let refused = run(SHELL, "yes", Duration::from_mins(1));
         assert_eq!(refused, Err("cannot be read: it is too long for a token".to_owned()));
+    }
+
+    #[test]
+    fn where_there_is_no_shell_the_way_out_is_told() {
+        let refused = run("/nowhere/sh", "echo token", COMMAND).expect_err("no shell");
+        for part in [
+            "there is no /nowhere/sh here",
+            "set sasl.oauthbearer.token_file",
+            "BASE_IMAGE",
+        ] {
+            assert!(refused.contains(part), "{refused}");
+        }
     }
 }

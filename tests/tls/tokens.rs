@@ -1,4 +1,4 @@
-//! OAUTHBEARER: tokens from a file and from a command, renewed before they end.
+//! OAUTHBEARER: tokens from a file and from a command, renewed before they end, and one that is never renewed.
 
 use std::fs;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -19,6 +19,7 @@ fn tokens_let_in_and_are_renewed() {
     topics_are_made_with_a_token(&guarded);
     a_token_from_a_command_is_renewed_before_it_ends(&guarded);
     a_token_is_read_from_its_file_each_time(&guarded);
+    a_fixed_token_does_for_as_long_as_it_holds(&guarded);
 }
 
 /// The client for administration is never asked for a token, so it is given one.
@@ -70,6 +71,18 @@ fn a_token_is_read_from_its_file_each_time(guarded: &Guarded) {
     }
     fs::write(&file, token("bearer", 600)).expect("a file");
     does_everything(&client);
+}
+
+fn a_fixed_token_does_for_as_long_as_it_holds(guarded: &Guarded) {
+    let with = |token: &str| bearer(guarded).with("sasl.oauthbearer.token", token);
+    does_everything(&with(&token("bearer", 600)));
+
+    let ended = token("bearer", 0);
+    for arguments in &COMMANDS {
+        let said = refused(&with(&ended), arguments, "unauthenticated");
+        assert!(said.contains("the token of sasl.oauthbearer.token ended "), "{said}");
+        assert!(!said.contains(&ended), "{said}");
+    }
 }
 
 fn bearer(guarded: &Guarded) -> Client {

@@ -4,7 +4,7 @@ use std::io::{self, BufWriter, StdoutLock, Write as _};
 
 use serde::Serialize;
 
-use crate::report::{Failure, Stop, output_failed};
+use crate::report::{Failure, Stop};
 use crate::slug::Slug;
 
 /// The version of every JSON shape; fields are only ever added within it.
@@ -47,7 +47,7 @@ impl Output {
     }
 
     /// A list: a table, or the envelope with `kind`.
-    pub(crate) fn list<T: Row + Serialize>(self, kind: &str, items: &[T]) -> Result<(), Stop> {
+    pub(crate) fn list<T: Row + Serialize>(self, kind: &str, items: &[T]) -> Result<(), Failure> {
         if self.json {
             return envelope(kind, items);
         }
@@ -69,7 +69,7 @@ impl Output {
 }
 
 /// A list as JSON, in the envelope with `kind`.
-pub(crate) fn envelope<T: Serialize>(kind: &str, items: &[T]) -> Result<(), Stop> {
+pub(crate) fn envelope<T: Serialize>(kind: &str, items: &[T]) -> Result<(), Failure> {
     let envelope = Envelope {
         kind,
         version: VERSION,
@@ -80,7 +80,8 @@ pub(crate) fn envelope<T: Serialize>(kind: &str, items: &[T]) -> Result<(), Stop
     print(&format!("{line}\n"))
 }
 
-/// Lines of JSON on stdout, gathered and written together: for data that streams.
+/// Lines of JSON on stdout, gathered and written together: for data that streams. When nobody reads on, there is nothing
+/// left to do.
 #[derive(Debug)]
 pub(crate) struct Lines {
     stdout: BufWriter<StdoutLock<'static>>,
@@ -98,25 +99,45 @@ impl Lines {
     pub(crate) fn push(&mut self, item: &impl Serialize) -> Result<(), Stop> {
         let line = serde_json::to_vec(item).map_err(|error| Failure::from_error(Slug::Internal, &error))?;
         let written = self.stdout.write_all(&line).and_then(|()| self.stdout.write_all(b"\n"));
-        written.map_err(|error| output_failed(&error))
+        written.map_err(|error| ended(&error))
     }
 
     /// Writes what has come together.
     pub(crate) fn flush(&mut self) -> Result<(), Stop> {
-        self.stdout.flush().map_err(|error| output_failed(&error))
+        self.stdout.flush().map_err(|error| ended(&error))
     }
 }
 
 /// A table for people.
-pub(crate) fn print_table(headers: &[&str], rows: &[Vec<String>]) -> Result<(), Stop> {
+pub(crate) fn print_table(headers: &[&str], rows: &[Vec<String>]) -> Result<(), Failure> {
     print(&table(headers, rows))
 }
 
-/// Text on stdout as it is, with its line ends.
-pub(crate) fn print(text: &str) -> Result<(), Stop> {
+/// Text on stdout as it is, with its line ends. Nobody may be reading it: what the command does and how it ends does not
+/// depend on that.
+pub(crate) fn print(text: &str) -> Result<(), Failure> {
     let mut stdout = anstream::stdout().lock();
-    let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
-    written.map_err(|error| output_failed(&error))
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if !is_closed(&error) => Err(failed(&error)),
+        _ => Ok(()),
+    }
+}
+
+/// What the end of a stream is: a reader that has gone is told apart from a failure to write.
+fn ended(error: &io::Error) -> Stop {
+    if is_closed(error) {
+        Stop::OutputClosed
+    } else {
+        failed(error).into()
+    }
+}
+
+fn is_closed(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::BrokenPipe
+}
+
+fn failed(error: &io::Error) -> Failure {
+    Failure::new(Slug::OutputFailed, "cannot write to standard output").caused_by(error)
 }
 
 /// Columns two spaces apart, nothing cut; the last one is not padded.

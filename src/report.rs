@@ -1,7 +1,7 @@
 //! Failures, and how they are told: on stderr, for a person or as one JSON object.
 
 use std::error::Error;
-use std::io::{self, Write as _};
+use std::io::Write as _;
 
 use anstyle::{AnsiColor, Style};
 use serde_json::json;
@@ -19,7 +19,7 @@ pub(crate) enum Stop {
     Failed(Box<Failure>),
     /// A signal ended it before its end; there is nothing to report.
     Signal(Exit),
-    /// Whoever read stdout has seen enough: the end of the work, and no failure.
+    /// Whoever read the stream on stdout has seen enough: the end of the work, and no failure.
     OutputClosed,
 }
 
@@ -185,18 +185,10 @@ fn first_line(said: &clap::Error) -> String {
     line.strip_prefix("error: ").unwrap_or(line).to_owned()
 }
 
-/// A failure to write to stdout, told apart from a reader that has gone.
-pub(crate) fn output_failed(error: &io::Error) -> Stop {
-    if error.kind() == io::ErrorKind::BrokenPipe {
-        return Stop::OutputClosed;
-    }
-    Failure::new(Slug::OutputFailed, "cannot write to standard output")
-        .caused_by(error)
-        .into()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use super::*;
 
     fn failure() -> Failure {

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 use serde_json::Value;
-use support::process::{output_of, shown, stdout_of};
+use support::broker::Broker;
+use support::process::{output_of, output_unread, shown, stdout_of};
 use support::system::System;
 
 /// A daemon that is asked to end is gone within that. Three times what is promised.
@@ -135,6 +136,8 @@ fn a_violated_invariant_is_exit_code_11_and_says_where() {
     let mut audit = system.orderflow();
     audit.args(["audit", "--data-dir"]).arg(&copy);
     let (table, said) = ends_with(11, &mut audit);
+    let unread = output_unread(&mut audit);
+    assert_eq!(unread.status.code(), Some(11), "{}", shown(&unread));
     assert!(
         said.contains("error[audit-violated]: 1 invariants do not hold: inbox"),
         "{said}"
@@ -196,4 +199,18 @@ fn a_wait_that_nobody_ends_is_exit_code_13() {
     stdout_of(&mut told(&system, "stock receive A 1 --wait"));
     let shown = stdout_of(&mut told(&system, "stock show A --json"));
     assert_eq!(json(&shown)["items"][0]["available"], 11, "{shown}");
+}
+
+#[test]
+#[ignore = "needs Kafka's jars; run by ./tests/run"]
+fn topics_are_made_whether_or_not_anybody_reads_what_is_printed() {
+    let system = System::on(Broker::start());
+    let applied = output_unread(&mut told(&system, "topics apply --partitions 2"));
+    assert!(applied.status.success(), "{}", shown(&applied));
+    let planned = stdout_of(&mut told(&system, "topics plan --json"));
+    let planned = json(&planned)["items"].as_array().cloned().unwrap_or_default();
+    assert!(
+        !planned.is_empty() && planned.iter().all(|step| step["action"] == "fine"),
+        "{planned:?}"
+    );
 }

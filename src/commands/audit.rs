@@ -11,7 +11,7 @@ use crate::config::Settings;
 use crate::exit::Exit;
 use crate::logging::Talk;
 use crate::output::{Output, envelope, print_table};
-use crate::report::{Failure, Outcome, Stop};
+use crate::report::{Failure, Outcome};
 use crate::slug::Slug;
 
 /// Judges the topics and the databases against one another.
@@ -62,7 +62,7 @@ pub(super) fn verdict(report: &Report) -> Outcome {
 }
 
 /// The invariants, then each violation.
-pub(super) fn show(report: &Report, output: Output) -> Result<(), Stop> {
+pub(super) fn show(report: &Report, output: Output) -> Result<(), Failure> {
     let invariants: Vec<_> = report.invariants.iter().map(invariant).collect();
     print_table(&["INVARIANT", "CHECKED", "VIOLATED", "STATEMENT"], &invariants)?;
     let violations: Vec<_> = report

@@ -16,7 +16,7 @@ use crate::exit::Exit;
 use crate::logging::Talk;
 use crate::meter::Meter;
 use crate::output::{Output, envelope, print_table};
-use crate::report::{Failure, Outcome, Stop};
+use crate::report::{Failure, Outcome};
 use crate::signals::Signals;
 use crate::slug::Slug;
 
@@ -96,7 +96,7 @@ fn judged(report: &ImportReport, signals: &Signals) -> Outcome {
         .into())
 }
 
-fn show(report: &ImportReport, dry_run: bool, output: Output) -> Result<(), Stop> {
+fn show(report: &ImportReport, dry_run: bool, output: Output) -> Result<(), Failure> {
     if output.is_json() {
         return envelope("order.import", &[Imported::of(report, dry_run)]);
     }

@@ -14,7 +14,7 @@ use crate::exit::Exit;
 use crate::logging::Talk;
 use crate::meter::Meter;
 use crate::output::{Output, Row};
-use crate::report::{Failure, Outcome, Stop};
+use crate::report::{Failure, Outcome};
 use crate::signals::Signals;
 
 /// Places one order and waits until every in-sync replica has it.
@@ -144,7 +144,7 @@ fn shape(args: &EmitArgs) -> Shape {
 }
 
 /// Says what was placed, also when it did not come to its end.
-fn report(emitted: Result<EmitReport, EmitError>, output: Output) -> Result<(), Stop> {
+fn report(emitted: Result<EmitReport, EmitError>, output: Output) -> Result<(), Failure> {
     let report = match emitted {
         Ok(report) => report,
         Err(EmitError::Interrupted { report, .. }) => *report,

@@ -11,7 +11,7 @@ use crate::config::Settings;
 use crate::exit::Exit;
 use crate::logging::Talk;
 use crate::output::{Output, Row, envelope};
-use crate::report::{Failure, Outcome, Stop};
+use crate::report::{Failure, Outcome};
 use crate::services;
 use crate::slug::Slug;
 
@@ -52,7 +52,7 @@ fn planned(settings: &Settings) -> Result<Plan, Failure> {
     topics::plan(&settings.connection, &declaration).map_err(|error| of_topics(&error))
 }
 
-fn show(plan: &Plan, output: Output) -> Result<(), Stop> {
+fn show(plan: &Plan, output: Output) -> Result<(), Failure> {
     let steps: Vec<_> = plan.steps.iter().map(Shown).collect();
     output.list("topics.plan", &steps)?;
     for step in &plan.steps {

@@ -9,6 +9,12 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal};
 use tempfile::TempDir;
 
+/// Orders of a real shop.
+pub(crate) const REAL_ORDERS: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/producers/data/online_retail_2010-12_to_2011-05.csv.gz"
+);
+
 /// The program in an empty folder and without any variable of ours.
 pub(crate) fn orderflow(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_orderflow"));
@@ -168,6 +174,30 @@ fn a_reader_that_has_seen_enough_is_no_failure() {
     assert_eq!((status.code(), said.as_str()), (Some(0), ""));
 }
 
+/// The pipe is closed before anything is written, whoever is faster.
+#[test]
+fn what_nobody_reads_fails_all_the_same() {
+    let folder = folder();
+    let lines = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cli/odd-lines.csv");
+    let whole = std::fs::read(REAL_ORDERS).expect("the file is there");
+    let cut = folder.path().join("cut.csv.gz");
+    std::fs::write(&cut, &whole[..whole.len() / 100]).expect("written");
+    for (file, slug) in [
+        (lines, "import-incomplete"),
+        (cut.to_str().expect("text"), "input-unreadable"),
+    ] {
+        let (_, closed) = std::io::pipe().expect("a pipe");
+        let mut import = orderflow(folder.path(), &["order", "import", "--dry-run", file]);
+        let output = run(import.stdout(closed));
+        assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+        assert!(
+            stderr(&output).contains(&format!("error[{slug}]")),
+            "{}",
+            stderr(&output)
+        );
+    }
+}
+
 #[test]
 fn a_full_disk_is_a_failure() {
     let folder = folder();
@@ -291,7 +321,7 @@ fn a_server_without_work_ends_at_once_and_well() {
 }
 
 /// Where a server says that it listens.
-fn address(server: &mut Child) -> String {
+pub(crate) fn address(server: &mut Child) -> String {
     let mut line = String::new();
     BufReader::new(server.stderr.take().expect("piped"))
         .read_line(&mut line)
@@ -300,7 +330,7 @@ fn address(server: &mut Child) -> String {
     said["address"].as_str().expect("the address").to_owned()
 }
 
-fn signal(process: &Child, signal: Signal) {
+pub(crate) fn signal(process: &Child, signal: Signal) {
     rustix::process::kill_process(Pid::from_child(process), signal).expect("sent");
 }
 

@@ -71,6 +71,15 @@ pub(crate) fn output_of(command: &mut Command) -> Output {
         .unwrap_or_else(|error| panic!("{command:?} does not start: {error}"))
 }
 
+/// The same with a standard output that nobody reads.
+///
+/// # Panics
+/// When it does not start.
+pub(crate) fn output_unread(command: &mut Command) -> Output {
+    let (_, closed) = std::io::pipe().expect("a pipe");
+    output_of(command.stdout(closed))
+}
+
 /// Both outputs of a process, for the sentence of a failed assertion.
 pub(crate) fn shown(output: &Output) -> String {
     let (out, err) = (

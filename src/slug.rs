@@ -274,7 +274,9 @@ slugs! {
 
     DeadlinePassed "deadline-passed" DeadlinePassed "The deadline passed first"
     "What was waited for did not happen within --timeout. Nothing was undone: what was written stays written. Are the \
-     services running? Wait again with a longer --timeout."
+     services running? An audit is simply run again with a longer --timeout. A command that writes is repeated as its hint \
+     says, under the same ids: then it waits for what was written before, and it counts once. Under new ids it is written, \
+     and counts, twice."
 
     Interrupted "interrupted" Interrupted "Ended by a signal before anything was done"
     "SIGINT or SIGTERM came while the command waited for the brokers. Nothing was written."

@@ -19,31 +19,70 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How long the brokers have for one answer.
 const ANSWER: Duration = Duration::from_secs(5);
 
+/// How long a command waits, and until when.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Deadline {
+    timeout: Duration,
+    at: Instant,
+}
+
+impl Deadline {
+    /// From now on.
+    pub(crate) fn after(timeout: Duration) -> Self {
+        Self {
+            timeout,
+            at: Instant::now() + timeout,
+        }
+    }
+
+    /// Whether it is over.
+    pub(crate) fn has_passed(&self) -> bool {
+        Instant::now() > self.at
+    }
+
+    /// What is told then: `what` had not happened.
+    pub(crate) fn failure(&self, what: &str) -> Failure {
+        let message = format!(
+            "{what} after {} s; what was written stays written",
+            self.timeout.as_secs()
+        );
+        Failure::new(Slug::DeadlinePassed, message)
+    }
+}
+
 /// Waits until `service` has handled everything up to `positions`, as the committed offsets of its `group` say; they are
-/// never ahead of its database. Joins no group.
+/// never ahead of its database. Joins no group. Brokers that do not answer meanwhile are asked again.
 ///
 /// # Errors
-/// `deadline-passed` after `timeout`; what was written stays written. A signal ends it early, with its exit code.
+/// `deadline-passed` after the deadline; what was written stays written. A right that is missing, and a signal, end it at
+/// once.
 pub(crate) fn until_handled(
     connection: &Connection,
     (service, group): (&str, &str),
     positions: &[Position],
-    timeout: Duration,
+    deadline: Deadline,
     signals: &Signals,
 ) -> Result<(), Stop> {
-    let deadline = Instant::now() + timeout;
-    let failed = |error: KafkaError| unreadable(&connection.brokers, group, &error);
-    let client = client(connection, group).map_err(failed)?;
-    while !has_handled(&client, positions).map_err(failed)? {
-        if Instant::now() > deadline {
-            return Err(too_late(service, timeout).into());
+    let client = client(connection, group)
+        .map_err(|error| Failure::new(Slug::Internal, "no client to read the group's positions").caused_by(&error))?;
+    loop {
+        let looked = has_handled(&client, positions);
+        match &looked {
+            Ok(true) => return Ok(()),
+            Err(error) if kafka::is_denial(error) => {
+                let right = Right::group(Operation::Describe, group);
+                return Err(failures::forbidden(&connection.brokers, &right).into());
+            }
+            _ => {}
         }
         if let Some(exit) = signals.exit() {
             return Err(Stop::Signal(exit));
         }
+        if deadline.has_passed() {
+            return Err(too_late(service, deadline, looked.err()).into());
+        }
         std::thread::sleep(LOOK_EVERY);
     }
-    Ok(())
 }
 
 fn client(connection: &Connection, group: &str) -> Result<BaseConsumer<Asking>, KafkaError> {
@@ -83,17 +122,11 @@ fn listen(client: &BaseConsumer<Asking>) -> Result<(), KafkaError> {
     Ok(())
 }
 
-fn unreadable(brokers: &str, group: &str, error: &KafkaError) -> Failure {
-    if kafka::is_denial(error) {
-        return failures::forbidden(brokers, &Right::group(Operation::Describe, group));
+/// Whoever got no answer at last does not know whether the service runs.
+fn too_late(service: &str, deadline: Deadline, unanswered: Option<KafkaError>) -> Failure {
+    let failure = deadline.failure(&format!("{service} had not handled it"));
+    match unanswered {
+        Some(error) => failure.because(format!("the positions of its group could not be read: {error}")),
+        None => failure.hint(format!("is it running? orderflow run {service}")),
     }
-    Failure::new(Slug::KafkaUnavailable, "the positions of the group could not be read").caused_by(error)
-}
-
-fn too_late(service: &str, timeout: Duration) -> Failure {
-    let message = format!(
-        "{service} had not handled it after {} s; what was written stays written",
-        timeout.as_secs()
-    );
-    Failure::new(Slug::DeadlinePassed, message).hint(format!("is it running? orderflow run {service}"))
 }

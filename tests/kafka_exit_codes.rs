@@ -5,16 +5,21 @@ mod support;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use serde_json::Value;
 use support::broker::Broker;
-use support::process::{output_of, output_unread, shown, stdout_of};
+use support::cluster::end_offsets;
+use support::process::{Daemon, output_of, output_unread, shown, stdout_of};
 use support::system::System;
+use support::wait_until;
 
 /// A daemon that is asked to end is gone within that. Three times what is promised.
 const ENDED: Duration = Duration::from_secs(15);
+
+/// Longer than the program waits for one answer about a group, which is 5 s.
+const NO_ANSWER: Duration = Duration::from_secs(8);
 
 /// Runs the program, which must end with `code`; gives what it printed and what it said.
 fn ends_with(code: i32, command: &mut Command) -> (String, String) {
@@ -187,18 +192,56 @@ fn a_product_that_nobody_knows_is_exit_code_12() {
 fn a_wait_that_nobody_ends_is_exit_code_13() {
     let system = System::start(2);
     let (table, said) = ends_with(13, &mut told(&system, "stock receive A 10 --wait --timeout 1s"));
-    assert_eq!(table, "", "nobody knows what became of it");
+    let row = cells(&table);
+    assert_eq!((row[0], row[2]), ("1", "-"), "nobody knows what became of it\n{table}");
     assert!(
         said.contains("error[deadline-passed]: inventory had not handled it after 1 s; what was written stays written"),
         "{said}"
     );
     assert!(said.contains("hint: is it running? orderflow run inventory"), "{said}");
+    let again = said
+        .split_once("to wait for it, repeat it with ")
+        .and_then(|(_, rest)| rest.split_once(": it counts once in any case"));
+    let (again, _) = again.unwrap_or_else(|| panic!("no hint: {said}"));
+    assert!(again.starts_with(&format!("--event-id {} ", row[1])), "{said}");
 
-    // And it does stay: whoever comes later applies it.
+    let file = system.folder().join("delivery.csv");
+    fs::write(&file, "product_id,quantity\nB,5\n").expect("a file");
+    let import = "stock import delivery.csv --wait";
+    let (printed, problem) = ends_with(13, &mut told(&system, &format!("{import} --timeout 1s --json")));
+    assert_eq!(json(&printed)["items"][0]["handled"], Value::Null, "{printed}");
+    assert!(problem.contains("import the same file again"), "{problem}");
+
+    // And it does stay: whoever comes later applies it, and repeated as the hints say it counts once.
     let _inventory = system.run("inventory");
-    stdout_of(&mut told(&system, "stock receive A 1 --wait"));
-    let shown = stdout_of(&mut told(&system, "stock show A --json"));
-    assert_eq!(json(&shown)["items"][0]["available"], 11, "{shown}");
+    for repeated in [&format!("stock receive A 10 --wait {again}"), import] {
+        let taken = stdout_of(&mut told(&system, repeated));
+        assert_eq!(cells(&taken).last(), Some(&"yes"), "{taken}");
+    }
+    let shown = json(&stdout_of(&mut told(&system, "stock show A B --json")));
+    let available = |at: usize| shown["items"][at]["available"].as_i64();
+    assert_eq!((available(0), available(1)), (Some(10), Some(5)), "{shown}");
+}
+
+#[test]
+#[ignore = "needs Kafka's jars; run by ./tests/run"]
+fn a_wait_outlasts_a_broker_that_does_not_answer() {
+    let system = System::start(2);
+    let mut command = told(&system, "stock receive A 10 --wait");
+    let mut waiting = Daemon::start(&mut command, &system.log_file("waiting"));
+    wait_until("the event", Duration::from_secs(30), || {
+        end_offsets(&system.brokers(), "stock") == 1
+    });
+    system.broker.freeze();
+    let thawed = Instant::now() + NO_ANSWER;
+    while Instant::now() < thawed {
+        assert!(waiting.is_running(), "{}", waiting.log());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    system.broker.thaw();
+    let _inventory = system.run("inventory");
+    assert!(waiting.wait(Duration::from_mins(1)).success(), "{}", waiting.log());
+    assert_eq!(cells(&waiting.log()).last(), Some(&"yes"), "{}", waiting.log());
 }
 
 #[test]

@@ -86,21 +86,17 @@ pub(super) fn of_import(error: &ImportError) -> Failure {
     }
 }
 
-/// What a movement of stock that was not made is called.
-pub(super) fn of_stock(error: &StockError) -> Failure {
+/// What a movement of stock that was not made is called; `again` says how to repeat it.
+pub(super) fn of_stock(error: &StockError, again: &str) -> Failure {
     match error {
         StockError::Invalid(field) => of_field(field),
         StockError::Catalogue(_) => Failure::from_error(Slug::InputUnreadable, error),
         StockError::NotWritten(cause) => of_sink(cause),
-        StockError::MaybeWritten {
-            event_id,
-            occurred_at,
-            cause,
-        } => Failure::new(Slug::Unacknowledged, "some of it may have been written")
-            .caused_by(cause)
-            .hint(format!(
-                "repeat it with --event-id {event_id} --occurred-at {occurred_at}, or import the same file again"
-            )),
+        StockError::MaybeWritten { cause, .. } => {
+            Failure::new(Slug::Unacknowledged, "some of it may have been written")
+                .caused_by(cause)
+                .hint(again)
+        }
     }
 }
 

@@ -14,6 +14,7 @@ use super::failures::of_topics;
 use crate::report::{Failure, Stop};
 use crate::signals::Signals;
 use crate::slug::Slug;
+use crate::waiting::Deadline;
 
 /// How long to wait for a record before signals are looked at.
 const WAIT: Duration = Duration::from_millis(100);
@@ -36,16 +37,33 @@ pub(super) struct Refused {
 /// second letter is written. One that was redriven meanwhile is still told as refused.
 ///
 /// # Errors
-/// What keeps the topic from being read. A signal ends it early, with its exit code.
+/// What keeps the topic from being read; brokers that do not answer are asked again until the deadline. A signal ends it
+/// early, with its exit code.
 pub(super) fn among(
     sent: &[EventId],
-    topic: String,
+    topic: &str,
     connection: &Connection,
-    signals: &Signals,
+    (deadline, signals): (Deadline, &Signals),
+) -> Result<Vec<Refused>, Stop> {
+    loop {
+        match read(sent, topic, connection, (deadline, signals)) {
+            Err(Stop::Failed(failure)) if failure.is(Slug::KafkaUnavailable) && !deadline.has_passed() => {
+                std::thread::sleep(WAIT);
+            }
+            read => return read,
+        }
+    }
+}
+
+fn read(
+    sent: &[EventId],
+    topic: &str,
+    connection: &Connection,
+    (deadline, signals): (Deadline, &Signals),
 ) -> Result<Vec<Refused>, Stop> {
     let mut letters: HashMap<_, Option<Refused>> = sent.iter().map(|id| (id.to_string(), None)).collect();
     let options = Options {
-        topics: vec![topic],
+        topics: vec![topic.to_owned()],
         start: Start::Beginning,
         // Headers say all that is asked here: no registry is waited for because of a value.
         reader: Reader::default(),
@@ -55,6 +73,9 @@ pub(super) fn among(
     loop {
         if let Some(exit) = signals.exit() {
             return Err(Stop::Signal(exit));
+        }
+        if deadline.has_passed() {
+            return Err(deadline.failure("not all dead letters had been read").into());
         }
         match tail.next(WAIT).map_err(|error| of_topics(&error))? {
             Next::Record(letter) => {

@@ -2,6 +2,7 @@
 
 use orderflow_consumers::inventory::{self, STOCK};
 use orderflow_consumers::kept;
+use orderflow_domain::Meta;
 use orderflow_domain::stock::Stock;
 use orderflow_producers::import::Input;
 use orderflow_producers::stock::{self, CatalogueOptions, StockOptions, StockReport};
@@ -21,10 +22,14 @@ use crate::exit::Exit;
 use crate::logging::Talk;
 use crate::meter::Meter;
 use crate::output::{Output, Row};
-use crate::report::{Failure, Outcome};
+use crate::report::{Failure, Outcome, Stop};
 use crate::signals::Signals;
 use crate::slug::Slug;
-use crate::waiting;
+use crate::waiting::{self, Deadline};
+
+/// How a file is sent again: its lines have the same ids and bytes then.
+const THE_SAME_FILE: &str =
+    "import the same file again, with the same --source and --occurred-at: each line counts once in any case";
 
 /// Receives the deliveries of a file.
 pub(super) fn import(args: StockImportArgs, global: &GlobalArgs, output: Output) -> Outcome {
@@ -38,22 +43,26 @@ pub(super) fn import(args: StockImportArgs, global: &GlobalArgs, output: Output)
         source: args.source,
         occurred_at: args.occurred_at,
     };
-    let events = stock::parse(input, &options).map_err(|error| of_stock(&error.into()))?;
-    send(&events, &settings, &args.waiting, output)
+    let events = stock::parse(input, &options).map_err(|error| of_stock(&error.into(), THE_SAME_FILE))?;
+    send(&events, &settings, (&args.waiting, THE_SAME_FILE), output)
 }
 
 /// States a count.
 pub(super) fn set(args: &StockSetArgs, global: &GlobalArgs, output: Output) -> Outcome {
     let event = stock::counted(&args.product, args.count, &args.reason, &identity(&args.identity));
     let event = event.map_err(|error| of_field(&error))?;
-    send(&[event], &prepare(global, &(), Talk::Command)?, &args.waiting, output)
+    let again = under_its_id(&event.meta);
+    let settings = prepare(global, &(), Talk::Command)?;
+    send(&[event], &settings, (&args.waiting, &again), output)
 }
 
 /// Receives goods of one product.
 pub(super) fn receive(args: &StockReceiveArgs, global: &GlobalArgs, output: Output) -> Outcome {
     let event = stock::received(&args.product, args.quantity, &identity(&args.identity));
     let event = event.map_err(|error| of_field(&error))?;
-    send(&[event], &prepare(global, &(), Talk::Command)?, &args.waiting, output)
+    let again = under_its_id(&event.meta);
+    let settings = prepare(global, &(), Talk::Command)?;
+    send(&[event], &settings, (&args.waiting, &again), output)
 }
 
 fn identity(args: &IdentityArgs) -> StockOptions {
@@ -64,7 +73,22 @@ fn identity(args: &IdentityArgs) -> StockOptions {
     }
 }
 
-fn send<E: Contract>(events: &[E], settings: &Settings, waiting: &WaitArgs, output: Output) -> Outcome {
+/// How one event is sent again, so that it has the same bytes.
+fn under_its_id(meta: &Meta) -> String {
+    format!(
+        "repeat it with --event-id {} --occurred-at {}: it counts once in any case",
+        meta.event_id, meta.occurred_at
+    )
+}
+
+/// Sends the events, and tells what was sent whatever keeps it from being known what became of it. `again` says how to send
+/// them again so that they count once.
+fn send<E: Contract>(
+    events: &[E],
+    settings: &Settings,
+    (waiting, again): (&WaitArgs, &str),
+    output: Output,
+) -> Outcome {
     let contracts = Contracts::open(settings, &[EventType::StockReceived, EventType::StockAdjusted])?;
     let signals = Signals::take()?;
     let sink = SinkOptions::stream(settings.topics.name(Topic::Stock)).written_with(contracts.codec());
@@ -79,21 +103,43 @@ fn send<E: Contract>(events: &[E], settings: &Settings, waiting: &WaitArgs, outp
         },
     );
     meter.end();
-    let report = sent.map_err(|error| of_stock(&error).unless(signals.exit()))?;
-    if !waiting.wait {
-        output.list("stock.events", &[Moved::of(&report, None)])?;
-        return Ok(Exit::Done);
+    let report = sent.map_err(|error| of_stock(&error, again).unless(signals.exit()))?;
+    let topic = dead_letter_topic(settings.topics.name(Topic::Stock), inventory::GROUP);
+    let deadline = Deadline::after(waiting.timeout);
+    let refused = waiting
+        .wait
+        .then(|| refused(&report, (settings, &topic), (deadline, &signals)))
+        .transpose();
+    let known = refused.as_ref().ok().and_then(Option::as_deref);
+    let told = output.list("stock.events", &[Moved::of(&report, known)]);
+    told.map_err(|failure| failure.hint(written(again)))?;
+    match refused {
+        Ok(Some(refused)) if !refused.is_empty() => {
+            Err(letters::failure(&refused, report.event_ids.len(), (inventory::GROUP, &topic)).into())
+        }
+        Ok(_) => Ok(Exit::Done),
+        Err(Stop::Failed(failure)) => Err(failure.hint(written(again)).into()),
+        Err(stop) => {
+            output.note(&written(again));
+            Err(stop)
+        }
     }
+}
+
+/// What inventory refused of it, once it has handled all of it.
+fn refused(
+    report: &StockReport,
+    (settings, topic): (&Settings, &str),
+    (deadline, signals): (Deadline, &Signals),
+) -> Result<Vec<Refused>, Stop> {
     let connection = &settings.connection;
     let group = (inventory::GROUP, &*settings.topics.group_id(inventory::GROUP));
-    waiting::until_handled(connection, group, &report.positions, waiting.timeout, &signals)?;
-    let topic = dead_letter_topic(settings.topics.name(Topic::Stock), inventory::GROUP);
-    let refused = letters::among(&report.event_ids, topic.clone(), connection, &signals)?;
-    output.list("stock.events", &[Moved::of(&report, Some(&refused))])?;
-    if refused.is_empty() {
-        return Ok(Exit::Done);
-    }
-    Err(letters::failure(&refused, report.event_ids.len(), (inventory::GROUP, &topic)).into())
+    waiting::until_handled(connection, group, &report.positions, deadline, signals)?;
+    letters::among(&report.event_ids, topic, connection, (deadline, signals))
+}
+
+fn written(again: &str) -> String {
+    format!("all of it is written; to wait for it, {again}")
 }
 
 /// What was sent. Who did not wait does not know what became of it.

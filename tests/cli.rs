@@ -2,6 +2,8 @@
 
 #[path = "cli/behaviour.rs"]
 mod behaviour;
+#[path = "cli/embedded.rs"]
+mod embedded;
 #[path = "cli/input.rs"]
 mod input;
 #[path = "cli/secrets.rs"]

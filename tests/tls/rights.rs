@@ -140,6 +140,8 @@ fn to_commands(guarded: &Guarded, rights: &mut Rights) {
         "Write on topic orders",
     );
     is_denied(&shop, &["topics", "tail", "stock"], "Read on topic stock");
+    rights.revoke("shop", "Write topic stock");
+    is_denied(&shop, &["stock", "receive", "85123A", "1"], "Write on topic stock");
 }
 
 fn is_denied(client: &Client, arguments: &[&str], right: &str) {

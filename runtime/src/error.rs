@@ -54,6 +54,9 @@ pub enum ServiceError {
     /// The client ended for good in a way that a restart mends.
     #[error("the Kafka client ended: {0}")]
     Client(String),
+    /// A defect of this program, or a machine that gives it no threads. Kafka has nothing to do with it.
+    #[error("{0}")]
+    Internal(String),
 }
 
 /// Why a service stopped itself: each needs a person, none is mended by a restart.

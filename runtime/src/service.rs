@@ -225,8 +225,8 @@ async fn consume<H: Handler, S: Store>(
     let thread = std::thread::Builder::new().name("consumer".to_owned()).spawn(move || {
         let _nobody_waits = ended.send(Edge::new(client, setup).and_then(Edge::run));
     });
-    thread.map_err(|error| ServiceError::Client(format!("no thread for the consumer: {error}")))?;
-    let died = |_| ServiceError::Client("the consumer thread died; a defect".to_owned());
+    thread.map_err(|error| ServiceError::Internal(format!("no thread for the consumer: {error}")))?;
+    let died = |_| ServiceError::Internal("the consumer thread died; a defect".to_owned());
     tokio::select! {
         ended = &mut waiting => return ended.map_err(died)?,
         () = shutdown => end.send_replace(true),
@@ -249,7 +249,7 @@ async fn look_up(
     });
     looked
         .await
-        .map_err(|error| ServiceError::Client(format!("looking at the topics: {error}")))?
+        .map_err(|error| ServiceError::Internal(format!("looking at the topics: {error}")))?
 }
 
 fn looker(connection: &Connection, settings: &Settings) -> Result<Client, ServiceError> {

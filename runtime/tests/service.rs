@@ -2,6 +2,11 @@
 
 mod support;
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use orderflow_runtime::observer::Observer;
+use orderflow_runtime::store::Lane;
 use orderflow_runtime::{Halt, ServiceError, Settings};
 use rdkafka::message::Message;
 
@@ -222,4 +227,21 @@ fn an_oversized_record_is_refused_before_it_is_read() {
         header(&world.read("words.echo.dlq")[0], "orderflow-reason").as_deref(),
         Some("oversized")
     );
+}
+
+/// Panics on the consumer's thread, which nothing else of a service's own runs on.
+struct Fragile;
+
+impl Observer for Fragile {
+    fn standing(&self, _waiting: &BTreeMap<Lane, bool>, _connected: bool) {
+        panic!("in a test");
+    }
+}
+
+#[test]
+fn a_consumer_that_dies_is_no_fault_of_kafka() {
+    let mut world = World::new();
+    world.observer = Arc::new(Fragile);
+    let ended = world.run_to_its_end();
+    assert!(matches!(ended, ServiceError::Internal(_)), "{ended:?}");
 }

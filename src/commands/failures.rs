@@ -203,7 +203,10 @@ pub(super) fn of_service(error: &ServiceError) -> Failure {
         ServiceError::Topics(_) => Failure::from_error(Slug::TopicsNotReady, error).hint("orderflow topics apply"),
         ServiceError::Store(cause) => of_store(cause),
         ServiceError::Halted(halt) => of_halt(halt),
-        ServiceError::Client(_) => Failure::from_error(Slug::KafkaUnavailable, error),
+        ServiceError::Client(_) => {
+            Failure::from_error(Slug::KafkaUnavailable, error).hint("start it again: it goes on where it stopped")
+        }
+        ServiceError::Internal(_) => Failure::from_error(Slug::Internal, error),
     }
 }
 
@@ -346,5 +349,20 @@ fn answered(code: &str) -> Slug {
         Slug::Forbidden
     } else {
         Slug::KafkaRefused
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_defect_is_not_put_down_to_kafka() {
+        let said = |error: ServiceError| of_service(&error).plain();
+        insta::assert_snapshot!(said(ServiceError::Internal("lane 3 ended without a word; a defect".to_owned())), @"error[internal]: lane 3 ended without a word; a defect");
+        insta::assert_snapshot!(said(ServiceError::Client("subscribing: timed out".to_owned())), @r"
+        error[kafka-unavailable]: the Kafka client ended: subscribing: timed out
+        hint: start it again: it goes on where it stopped
+        ");
     }
 }

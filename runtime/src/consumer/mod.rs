@@ -95,7 +95,7 @@ pub(crate) struct Edge<H, S> {
 impl<H: Handler, S: Store> Edge<H, S> {
     pub(crate) fn new(consumer: BaseConsumer<Context>, with: Setup<H, S>) -> Result<Self, ServiceError> {
         let home = Home::open(&with.runtime, S::BLOCKING)
-            .map_err(|error| ServiceError::Client(format!("no threads for lanes: {error}")))?;
+            .map_err(|error| ServiceError::Internal(format!("no threads for lanes: {error}")))?;
         Ok(Self {
             consumer,
             publishing: with.shared.relay.failure(),
@@ -219,7 +219,7 @@ impl<H: Handler, S: Store> Edge<H, S> {
             (Ok(Notice::Stop(error)), _) => Err(error),
             (Ok(Notice::Again(why)), _) => self.again(why),
             (Err(_), None) => Ok(()),
-            (Err(_), Some(lane)) => Err(ServiceError::Client(format!(
+            (Err(_), Some(lane)) => Err(ServiceError::Internal(format!(
                 "lane {lane} ended without a word; a defect"
             ))),
         }

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use orderflow_runtime::effects::BoxFuture;
 use orderflow_runtime::embedded::EmbeddedBroker;
+use orderflow_runtime::observer::{Logging, Observer};
 use orderflow_runtime::store::StoreError;
 use orderflow_runtime::store::sqlite::{SqliteOptions, SqliteReader, SqliteStore};
 use orderflow_runtime::{
@@ -137,6 +138,7 @@ pub(crate) struct World {
     folder: tempfile::TempDir,
     pub(crate) settings: Settings,
     pub(crate) library: Arc<Library>,
+    pub(crate) observer: Arc<dyn Observer>,
 }
 
 impl World {
@@ -149,6 +151,7 @@ impl World {
             folder,
             settings: EmbeddedBroker::settings(Settings::default()),
             library: Arc::default(),
+            observer: Arc::new(Logging::default()),
         }
     }
 
@@ -179,6 +182,7 @@ impl World {
         };
         let service = Service::new("echo", topics, Echo(Arc::clone(&self.library)))
             .settings(self.settings.clone())
+            .observer(Arc::clone(&self.observer))
             .dependencies(Arc::clone(&self.library) as Arc<dyn Dependencies>);
         runtime.block_on(service.run(self.broker.connection(), store, shutdown))
     }

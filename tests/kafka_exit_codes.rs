@@ -1,4 +1,4 @@
-//! Exit codes that only a cluster brings about: refused by a service, violated, nothing matched, too late.
+//! Exit codes that only a cluster brings about: refused by a service, violated, nothing matched, too late, impossible.
 
 mod support;
 
@@ -256,4 +256,34 @@ fn topics_are_made_whether_or_not_anybody_reads_what_is_printed() {
         !planned.is_empty() && planned.iter().all(|step| step["action"] == "fine"),
         "{planned:?}"
     );
+}
+
+#[test]
+#[ignore = "needs Kafka's jars; run by ./tests/run"]
+fn an_audit_that_cannot_judge_says_why() {
+    let system = System::start(1);
+    let mut services = [system.run("inventory"), system.run("payment")];
+    stdout_of(&mut told(&system, "order place --item A:6:1.00"));
+    for service in ["inventory", "payment"] {
+        system.wait_caught_up(service);
+    }
+    for service in &mut services {
+        assert!(service.stop(ENDED).success(), "{}", service.log());
+    }
+
+    stdout_of(&mut told(&system, "order place --item A:6:1.00"));
+    let (table, said) = ends_with(13, &mut told(&system, "audit --timeout 1s"));
+    assert_eq!(table, "", "nothing was judged");
+    for part in [
+        "error[deadline-passed]: ",
+        "hint: are they running? orderflow run inventory, orderflow run payment",
+    ] {
+        assert!(said.contains(part), "{said}");
+    }
+
+    system.delete_records("orders", 1);
+    let (table, said) = ends_with(4, &mut told(&system, "audit --timeout 1s"));
+    assert_eq!(table, "", "nothing was judged");
+    assert!(said.contains("error[audit-impossible]: "), "{said}");
+    assert!(said.contains("orders"), "{said}");
 }

@@ -111,7 +111,7 @@ fn records_deleted_before_they_were_read_are_a_loss() {
     assert!(inventory.stop(HALTED).success(), "{}", inventory.log());
 
     place(&system, 3);
-    delete_records(&system, "orders", 4);
+    system.delete_records("orders", 4);
     let mut late = system.run_logging_to("inventory", "late");
     let place = "orders/0: records 2 to 4 are gone";
     assert_halted(&mut late, "records-lost", &[place]);
@@ -131,7 +131,7 @@ fn records_deleted_under_a_daemon_that_sleeps_are_a_loss() {
     // The request that was open is answered after a tenth of that, without a record.
     std::thread::sleep(Duration::from_secs(1));
     place(&system, 3);
-    delete_records(&system, "orders", 2);
+    system.delete_records("orders", 2);
     inventory.signal(Signal::CONT);
     assert_halted(&mut inventory, "records-lost", &["orders/0: records 0 to 2 are gone"]);
 }
@@ -166,17 +166,6 @@ fn a_topic_made_anew_under_a_daemon_stops_it() {
 fn place(system: &System, count: usize) {
     let orders: Vec<_> = std::iter::repeat_with(|| order("85123A", 1)).take(count).collect();
     produce(&system.brokers(), "orders", orders.iter().map(Made::sent));
-}
-
-/// Deletes what lies before `offset` in partition 0, with Kafka's own tool.
-fn delete_records(system: &System, topic: &str, offset: i64) {
-    let file = system.folder().join("delete.json");
-    let places =
-        format!(r#"{{"version": 1, "partitions": [{{"topic": "{topic}", "partition": 0, "offset": {offset}}}]}}"#);
-    std::fs::write(&file, places).expect("the folder can be written");
-    let mut delete = kafka_tool("org.apache.kafka.tools.DeleteRecordsCommand");
-    delete.args(["--bootstrap-server", &system.brokers(), "--offset-json-file"]);
-    stdout_of(delete.arg(file));
 }
 
 /// Deletes a topic with Kafka's own tool, and makes it as it was declared.

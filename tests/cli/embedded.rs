@@ -1,11 +1,11 @@
-//! On a broker in this process: what it denies.
+//! On a broker in this process: what it denies, and what it does not acknowledge.
 
 use std::process::Output;
 
 use orderflow_runtime::embedded::EmbeddedBroker;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
-use super::behaviour::{folder, orderflow, run, stderr};
+use super::behaviour::{folder, orderflow, run, stderr, stdout};
 
 /// More than any client tries within its time.
 const EVERY_TRY: usize = 1_000;
@@ -30,6 +30,41 @@ fn fail_to_write(broker: &EmbeddedBroker, error: RDKafkaRespErr) {
     broker
         .fail_requests(RDKafkaApiKey::Produce, &vec![error; EVERY_TRY])
         .expect("injected");
+}
+
+fn write_again(broker: &EmbeddedBroker) {
+    broker
+        .inject(|cluster| cluster.clear_request_errors(RDKafkaApiKey::Produce))
+        .expect("injected");
+}
+
+#[test]
+fn an_order_that_may_have_been_written_is_repeated_as_the_hint_says() {
+    let broker = broker();
+    fail_to_write(&broker, RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS);
+    let output = told(&broker, "order place --item A:6:2.55 --timeout 2s");
+    let said = stderr(&output);
+    assert_eq!(
+        (output.status.code(), stdout(&output).as_str()),
+        (Some(4), ""),
+        "{said}"
+    );
+    assert!(said.contains("error[unacknowledged]: order "), "{said}");
+    let again = said
+        .split_once("hint: repeat it with ")
+        .and_then(|(_, rest)| rest.split_once(": it counts once in any case"));
+    let (again, _) = again.unwrap_or_else(|| panic!("no hint: {said}"));
+
+    write_again(&broker);
+    let output = told(&broker, &format!("order place --item A:6:2.55 --json {again}"));
+    let envelope: serde_json::Value = serde_json::from_str(&stdout(&output)).expect("JSON");
+    let order = &envelope["items"][0];
+    let flags = format!(
+        "--order-id {} --placed-at {}",
+        order["order_id"].as_str().expect("an id"),
+        order["placed_at"].as_str().expect("a time")
+    );
+    assert_eq!(flags, again);
 }
 
 #[test]

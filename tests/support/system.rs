@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use super::broker::Broker;
 use super::cluster;
 use super::process::{Daemon, orderflow, shell, stdout_of};
+use super::tools::kafka_tool;
 use super::wait_until;
 
 /// The longest that daemons may take for what a test gives them to do.
@@ -174,6 +175,20 @@ impl System {
             );
             std::thread::sleep(Duration::from_millis(50));
         }
+    }
+
+    /// Deletes what lies before `offset` in partition 0 of a topic, with Kafka's own tool.
+    ///
+    /// # Panics
+    /// When Kafka refuses it.
+    pub(crate) fn delete_records(&self, topic: &str, offset: i64) {
+        let file = self.folder().join("delete.json");
+        let places =
+            format!(r#"{{"version": 1, "partitions": [{{"topic": "{topic}", "partition": 0, "offset": {offset}}}]}}"#);
+        std::fs::write(&file, places).expect("the folder can be written");
+        let mut delete = kafka_tool("org.apache.kafka.tools.DeleteRecordsCommand");
+        delete.args(["--bootstrap-server", &self.brokers(), "--offset-json-file"]);
+        stdout_of(delete.arg(file));
     }
 
     /// What a daemon has logged so far.

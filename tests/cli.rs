@@ -8,6 +8,8 @@ mod embedded;
 mod input;
 #[path = "cli/secrets.rs"]
 mod secrets;
+#[path = "cli/terminal.rs"]
+mod terminal;
 
 /// Each file under `tests/cli/` holds commands with everything they print; `TRYCMD=overwrite` writes them anew.
 #[test]

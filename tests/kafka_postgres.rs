@@ -113,16 +113,7 @@ fn on_a_server_whose_disk_is_full_daemons_wait_for_room_and_go_on() {
 #[test]
 #[ignore = "needs Kafka's jars and PostgreSQL; run by ./tests/run"]
 fn a_database_that_cannot_be_used_is_said_with_the_documented_code() {
-    let fleet = Fleet::on(System::start(1));
-    let mut made = fleet.run("inventory", "made");
-    fleet.stock_up();
-    wait_until("the schema", Duration::from_secs(20), || {
-        fleet
-            .database
-            .number("SELECT count(*) FROM inventory.v_lanes WHERE turn > 0")
-            == Some(1)
-    });
-    assert_eq!(made.stop(ENDED).code(), Some(0), "{}", made.log());
+    let fleet = made_and_stopped();
     fleet
         .database
         .run("INSERT INTO inventory.schema_versions (version, name) VALUES (99, 'to come')");
@@ -135,6 +126,43 @@ fn a_database_that_cannot_be_used_is_said_with_the_documented_code() {
     ended(fleet.database.url(), 5, "schema version 99");
     ended(format!("{}_missing", fleet.database.url()), 4, "no such database");
     ended("postgres://me@127.0.0.1:1/shop".to_owned(), 4, "does not answer");
+}
+
+/// A database with one lane, whose inventory has ended in good order.
+fn made_and_stopped() -> Fleet {
+    let fleet = Fleet::on(System::start(1));
+    let mut made = fleet.run("inventory", "made");
+    fleet.stock_up();
+    let turns = "SELECT count(*) FROM inventory.v_lanes WHERE turn > 0";
+    wait_until("the schema", SOON, || fleet.database.number(turns) == Some(1));
+    assert_eq!(made.stop(ENDED).code(), Some(0), "{}", made.log());
+    fleet
+}
+
+/// The server answers: nobody is sent to look whether it runs.
+#[test]
+#[ignore = "needs Kafka's jars and PostgreSQL; run by ./tests/run"]
+fn rows_that_the_program_never_wrote_are_called_damage() {
+    let fleet = made_and_stopped();
+    let refused = |log: &str| {
+        let mut daemon = fleet.run("inventory", log);
+        assert_eq!(daemon.wait(SOON).code(), Some(5), "{}", daemon.log());
+        let said = daemon.log();
+        for text in [
+            "error[database-damaged]",
+            "holds what this program never wrote",
+            "restore a backup",
+        ] {
+            assert!(said.contains(text), "nothing of {text:?}\n{said}");
+        }
+        assert!(!said.contains("does not answer"), "{said}");
+    };
+    let retyped = "ALTER TABLE inventory.topics ALTER COLUMN partition_count TYPE";
+    fleet.database.run(&format!("{retyped} bigint"));
+    refused("retyped");
+    fleet.database.run(&format!("{retyped} integer"));
+    fleet.database.run("TRUNCATE inventory.meta");
+    refused("emptied");
 }
 
 /// A stranger does what the message says: whoever is told of damage sets a sound database back.

@@ -156,7 +156,8 @@ fn is_too_large(error: &Error) -> bool {
     said.starts_with("error serializing") || said.starts_with("error encoding")
 }
 
-fn is_unreadable(error: &Error) -> bool {
+/// A row that is not as it was written, or is not there.
+pub(super) fn is_unreadable(error: &Error) -> bool {
     let said = error.to_string();
     ["error deserializing", "invalid column", "query returned", "expected"]
         .iter()
@@ -182,6 +183,10 @@ pub(super) fn plain(error: &Error) -> String {
 pub(super) fn sentence(error: &Error, location: &str) -> String {
     match error.code() {
         Some(_) => format!("{location}: {}", words(error)),
+        None if is_unreadable(error) => format!(
+            "{location} holds what this program never wrote; keep a copy of it and restore a backup ({})",
+            plain(error)
+        ),
         None => format!(
             "{location} does not answer; check that the server runs and can be reached ({})",
             plain(error)

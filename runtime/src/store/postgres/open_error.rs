@@ -7,7 +7,7 @@ use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
 use tokio_rustls::rustls;
 
-use super::failure::{passes, plain, sentence, words};
+use super::failure::{is_unreadable, passes, plain, sentence, words};
 use crate::store::{StoreError, Unusable};
 
 /// Why a database was not opened: what, where, and what to do.
@@ -60,7 +60,7 @@ pub enum OpenError {
         /// Why not.
         why: String,
     },
-    /// The server says that what it holds is damaged.
+    /// The server says that what it holds is damaged, or it holds what this program never wrote.
     #[error("{location} is damaged; keep a copy of it and restore a backup ({why})")]
     Damaged {
         /// Where.
@@ -134,6 +134,7 @@ pub(super) fn refusal(error: &Error, location: &str) -> OpenError {
             why,
         },
         Some("XX001" | "XX002") => OpenError::Damaged { location, why },
+        None if is_unreadable(error) => OpenError::Damaged { location, why },
         None if is_certificate(error) => OpenError::Certificate { location, why },
         None if error.to_string().starts_with("invalid configuration")
             || error.to_string().starts_with("authentication error") =>

@@ -3,15 +3,19 @@
 mod postgres;
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::Duration;
 
 use orderflow_runtime::rows::{Entity, RowKey, StoredRow};
 use orderflow_runtime::store::postgres::{PostgresAddress, PostgresOptions, PostgresStore, PostgresUnit};
 use orderflow_runtime::store::{Lane, OutboxRow, Outcome, Store, StoreError, Turn, Unit, Unusable, Writes};
 use orderflow_runtime::{Headers, store};
+use tokio::sync::Barrier;
+use tokio_postgres::Client;
 use uuid::Uuid;
 
 use self::postgres::Schema;
+use self::postgres::door::Door;
 use self::postgres::server::Server;
 
 const SHELF: Entity<u64> = Entity::shared("shelf", 1);
@@ -247,9 +251,13 @@ async fn many_lanes_on_the_same_rows_never_deadlock() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL; run by ./tests/run"]
 async fn two_claimants_in_a_duel_make_progress() {
+    const ROUNDS: i64 = 6;
     let schema = Schema::fresh();
     let duellists = [open(&schema.url()).await, open(&schema.url()).await];
-    let duels = duellists.clone().map(|store| tokio::spawn(duel(store, 30)));
+    let round = Arc::new(Barrier::new(duellists.len()));
+    let duels = duellists
+        .clone()
+        .map(|store| tokio::spawn(duel(store, ROUNDS, Arc::clone(&round))));
     let mut committed = 0;
     for duel in duels {
         committed += tokio::time::timeout(Duration::from_mins(1), duel)
@@ -259,13 +267,18 @@ async fn two_claimants_in_a_duel_make_progress() {
     }
     let claim = duellists[0].claim(&[0]).await.expect("claimed").remove(0);
     assert_eq!((claim.at.turn, claim.next_sequence), (committed, committed + 1));
+    // Both have claimed at first, one has lost the lane in each round after that, and there is the claim above.
+    let least = 2 + (ROUNDS - 1) + 1;
+    assert!(claim.at.owner.epoch >= least, "{} is no duel", claim.at.owner.epoch);
 }
 
-/// Takes the lane over whenever it is lost, until so many units are committed.
-async fn duel(store: PostgresStore, units: i64) -> i64 {
+/// Takes the lane over whenever it is lost, until so many rounds are over: in each of them both commit as many units, so
+/// each must have had the lane.
+async fn duel(store: PostgresStore, rounds: i64, round: Arc<Barrier>) -> i64 {
+    const UNITS: i64 = 5;
     let mut at = claim(&store, 0).await;
     let mut committed = 0;
-    while committed < units {
+    while committed < rounds * UNITS {
         let tried = async {
             let mut unit = store.begin(at, 0).await?;
             let next = unit.next_sequence();
@@ -277,7 +290,12 @@ async fn duel(store: PostgresStore, units: i64) -> i64 {
             unit.commit().await
         };
         match tried.await {
-            Ok(()) => (committed, at.turn) = (committed + 1, at.turn + 1),
+            Ok(()) => {
+                (committed, at.turn) = (committed + 1, at.turn + 1);
+                if committed % UNITS == 0 {
+                    round.wait().await;
+                }
+            }
             Err(StoreError::Fenced { lane: 0 }) => {
                 let backoff = (committed * 7 + at.owner.epoch * 3) % 11;
                 tokio::time::sleep(Duration::from_millis(backoff.unsigned_abs())).await;
@@ -372,6 +390,39 @@ async fn in_time<T>(happens: impl Future<Output = T>) -> T {
         .expect("it happens in time")
 }
 
+/// Makes a COMMIT of lane 0 take until whoever is given lets go of a lock.
+async fn slow_commit(schema: &Schema) -> Client {
+    let slow = "CREATE FUNCTION SCHEMA.wait() RETURNS trigger LANGUAGE plpgsql AS \
+        'BEGIN PERFORM pg_advisory_xact_lock(hashtext(TG_TABLE_SCHEMA)); RETURN NULL; END'; \
+        CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON SCHEMA.outbox DEFERRABLE INITIALLY DEFERRED \
+        FOR EACH ROW WHEN (NEW.lane = 0) EXECUTE FUNCTION SCHEMA.wait()";
+    schema.run(slow).await;
+    let holder = postgres::connect(&schema.url()).await;
+    let lock = format!("SELECT pg_advisory_lock(hashtext('{}'))", schema.name());
+    holder.batch_execute(&lock).await.expect("locked");
+    holder
+}
+
+async fn let_go(holder: &Client) {
+    let unlock = "SELECT pg_advisory_unlock_all()";
+    holder.batch_execute(unlock).await.expect("given up");
+}
+
+/// Of the sessions whose COMMIT waits, something that can be asked of a server.
+fn of_those_that_wait(schema: &Schema, what: &str) -> String {
+    format!(
+        "SELECT {what} FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid = hashtext('{}')::oid",
+        schema.name()
+    )
+}
+
+async fn until_commit_waits(schema: &Schema) {
+    let waits = of_those_that_wait(schema, "count(*)");
+    while postgres::ask(&schema.url(), &waits).await == 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
 /// The next group begins while one is being committed; of the rows that both want it waits for the turn.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL; run by ./tests/run"]
@@ -379,31 +430,15 @@ async fn the_next_group_begins_while_one_is_committed() {
     let schema = Schema::fresh();
     let store = open(&schema.url()).await;
     let [first, second] = [claim(&store, 0).await, claim(&store, 1).await];
-    // A COMMIT that takes until somebody lets go of a lock.
-    let slow = "CREATE FUNCTION SCHEMA.wait() RETURNS trigger LANGUAGE plpgsql AS \
-        'BEGIN PERFORM pg_advisory_xact_lock(hashtext(TG_TABLE_SCHEMA)); RETURN NULL; END'; \
-        CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON SCHEMA.outbox DEFERRABLE INITIALLY DEFERRED \
-        FOR EACH ROW WHEN (NEW.lane = 0) EXECUTE FUNCTION SCHEMA.wait()";
-    schema.run(slow).await;
-    let holder = postgres::connect(&schema.url()).await;
-    let name = schema.name();
-    let lock = format!("SELECT pg_advisory_lock(hashtext('{name}'))");
-    holder.batch_execute(&lock).await.expect("locked");
-
+    let holder = slow_commit(&schema).await;
     let committing = tokio::spawn({
         let store = store.clone();
         async move { try_once(&store, first, 0).await }
     });
-    let waits = format!(
-        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid = hashtext('{name}')::oid"
-    );
-    let commit_waits = async {
-        while postgres::ask(&schema.url(), &waits).await == 0 {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    in_time(commit_waits).await;
-    let mut unit = in_time(store.begin(second, 0)).await.expect("begun beside it");
+    in_time(until_commit_waits(&schema)).await;
+    let mut unit = in_time(Box::pin(store.begin(second, 0)))
+        .await
+        .expect("begun beside it");
     in_time(unit.admit(&[], &[])).await.expect("let in");
     let key = [RowKey::new(SHELF, "0")];
     let mut loading = Box::pin(unit.load(&key));
@@ -411,14 +446,59 @@ async fn the_next_group_begins_while_one_is_committed() {
     assert!(early.is_err(), "the row may still change");
     assert!(!committing.is_finished());
 
-    holder
-        .batch_execute("SELECT pg_advisory_unlock_all()")
-        .await
-        .expect("given up");
+    let_go(&holder).await;
     assert_eq!(committing.await.expect("no panic"), Ok(()));
     let loaded = loading.await.expect("loaded");
     assert_eq!((loaded[0].version, loaded[0].body.as_deref()), (1, Some("1")));
     unit.commit().await.expect("committed");
+}
+
+/// The server has heard COMMIT and carries it out; nobody hears of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL; run by ./tests/run"]
+async fn a_commit_whose_answer_is_lost_on_the_way_has_happened() {
+    let schema = Schema::fresh();
+    let door = Door::before(postgres::host());
+    let store = open(&schema.url().replace(&postgres::host(), door.place())).await;
+    let at = claim(&store, 0).await;
+    let holder = slow_commit(&schema).await;
+    let committing = tokio::spawn({
+        let store = store.clone();
+        async move { try_once(&store, at, 0).await }
+    });
+    in_time(until_commit_waits(&schema)).await;
+    door.cut();
+    let lost = in_time(committing).await.expect("no panic");
+    assert!(matches!(&lost, Err(StoreError::Unknown(_))), "{lost:?}");
+
+    // Whoever asks what became of it is answered when that is known.
+    let mut asked = Box::pin(store.resolve(at));
+    let early = tokio::time::timeout(Duration::from_millis(200), &mut asked).await;
+    assert!(early.is_err(), "{early:?}");
+    let_go(&holder).await;
+    assert_eq!(in_time(asked).await, Ok(Outcome::Happened));
+    assert_eq!(store.outbox(0, 0, 10).await.expect("read").len(), 1);
+}
+
+/// The server has heard COMMIT and dies of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL; run by ./tests/run"]
+async fn a_commit_whose_session_is_ended_has_not_happened() {
+    let schema = Schema::fresh();
+    let store = open(&schema.url()).await;
+    let at = claim(&store, 0).await;
+    let _holder = slow_commit(&schema).await;
+    let committing = tokio::spawn({
+        let store = store.clone();
+        async move { try_once(&store, at, 0).await }
+    });
+    in_time(until_commit_waits(&schema)).await;
+    let ended = of_those_that_wait(&schema, "count(pg_terminate_backend(pid))");
+    assert_eq!(postgres::ask(&schema.url(), &ended).await, 1);
+    let lost = in_time(committing).await.expect("no panic");
+    assert!(matches!(&lost, Err(StoreError::Unknown(_))), "{lost:?}");
+    assert_eq!(in_time(Box::pin(store.resolve(at))).await, Ok(Outcome::DidNot));
+    assert_eq!(store.outbox(0, 0, 10).await.expect("read").len(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -5,6 +5,7 @@
     reason = "each test file is a program of its own and uses its part of this"
 )]
 
+pub(crate) mod door;
 pub(crate) mod server;
 
 use std::sync::atomic::{AtomicU32, Ordering};

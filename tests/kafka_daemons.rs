@@ -141,7 +141,7 @@ fn sigterm_ends_a_daemon_with_the_broker_up_and_with_the_broker_away() {
     place(&system, 10);
     system.wait_caught_up("inventory");
     system.broker.freeze();
-    inventory.stop(ENDED);
+    inventory.stop_as_asked(ENDED);
     system.broker.thaw();
 
     let mut services = [system.run("inventory"), system.run("payment")];
@@ -151,7 +151,7 @@ fn sigterm_ends_a_daemon_with_the_broker_up_and_with_the_broker_away() {
     place(&system, 1_000);
     system.broker.kill();
     for service in &mut services {
-        service.stop(ENDED);
+        service.stop_as_asked(ENDED);
     }
 }
 

@@ -127,11 +127,11 @@ fn a_daemon_ends_and_starts_on_a_full_disk_without_losing_anything() {
             disk.fill();
             place(&system, 5_000);
             inventory.wait_for_log("is full; free some space", NOTICED);
-            inventory.stop(ENDED);
+            inventory.stop_as_asked(ENDED);
             assert_whole(&system);
             let mut again = system.run_logging_to("inventory", "again");
             again.wait_for_log("is full; free some space", NOTICED);
-            again.stop(ENDED);
+            again.stop_as_asked(ENDED);
             assert_whole(&system);
 
             disk.make_room();

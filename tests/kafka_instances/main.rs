@@ -5,6 +5,7 @@
 //! main.rs      one after another: down to zero and up, killed, in a fixed place
 //! storms.rs    members that come and go all the time
 //! sleepers.rs  members that wake at the worst moment
+//! waiting.rs   members whose database is away
 //! ```
 
 #![allow(
@@ -17,6 +18,7 @@ mod support;
 
 mod sleepers;
 mod storms;
+mod waiting;
 
 use std::time::{Duration, Instant};
 

@@ -180,6 +180,15 @@ impl Daemon {
         self.wait(limit)
     }
 
+    /// SIGTERM, and an end as documented for a signal: all drained, or cut short while it waited for somebody.
+    ///
+    /// # Panics
+    /// When it ends otherwise, or not within `limit`; its log is shown.
+    pub(crate) fn stop_as_asked(&mut self, limit: Duration) {
+        let status = self.stop(limit);
+        assert!(matches!(status.code(), Some(0 | 143)), "{status}\n{}", self.log());
+    }
+
     /// Waits until its log holds `text`.
     ///
     /// # Panics

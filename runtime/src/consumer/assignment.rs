@@ -10,22 +10,17 @@ use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::sync::{mpsc, watch};
 
-use super::checks::{self, Standing, Watermarks};
+use super::checks::{self, Standing};
+use super::claims::Claimed;
 use super::life::Life;
 use super::{Edge, Hold};
 use crate::crash_point;
-use crate::effects::Executor;
 use crate::error::{Halt, ServiceError};
 use crate::handler::Handler;
-use crate::lane::{Equipment, Lane, TIMERS_HELD, load_effects};
+use crate::lane::{Equipment, Lane};
 use crate::record::NextOffset;
-use crate::settings::StartAt;
-use crate::store::{Claim, Lane as Number, Start, Store, StoreError};
+use crate::store::{Lane as Number, Store};
 use crate::topology::Source;
-
-/// How long a database may be away while lanes are claimed; the group waits meanwhile.
-const CLAIM_PATIENCE: Duration = Duration::from_mins(1);
-const CLAIM_RETRY: Duration = Duration::from_millis(200);
 
 impl<H: Handler, S: Store> Edge<H, S> {
     /// The group gives these partitions. Whole lanes are claimed and consumed; anything less is assigned and paused, for
@@ -44,10 +39,10 @@ impl<H: Handler, S: Store> Edge<H, S> {
         } else {
             lanes
         };
-        let claims = self.claim(&consumed)?;
+        let claimed = self.claim_or_wait(&consumed)?;
         self.crowded = false;
         self.positions.clear();
-        self.take_up(partitions, &claims)
+        self.take_up(partitions, claimed.unwrap_or_default())
     }
 
     /// The group takes these partitions, which are all there are unless it takes in parts.
@@ -64,6 +59,7 @@ impl<H: Handler, S: Store> Edge<H, S> {
         }
         self.lanes.clear();
         self.incomplete = None;
+        self.unclaimed = None;
         self.consumer
             .unassign()
             .map_err(|error| ServiceError::Client(format!("letting partitions go: {error}")))
@@ -167,116 +163,20 @@ impl<H: Handler, S: Store> Edge<H, S> {
         self.incomplete = Some((since, halt));
     }
 
-    /// Claims lanes and says where each of their partitions stands, after looking whether the topics agree.
-    pub(super) fn claim(&mut self, lanes: &BTreeSet<Number>) -> Result<Vec<(Claim, Vec<NextOffset>)>, ServiceError> {
-        if lanes.is_empty() {
-            return Ok(Vec::new());
-        }
-        let numbers: Vec<_> = lanes.iter().copied().collect();
-        crash_point!("claim.before");
-        let claims = self.patiently(|| self.with.shared.store.claim(&numbers))?;
-        crash_point!("claim.after");
-        let standings: Vec<_> = claims.iter().flat_map(|claim| self.standings(claim)).collect();
-        self.check_database(&standings)?;
-        let marks = checks::records_are_there(&self.consumer, &standings)?;
-        let per_lane = self.with.shared.topology.sources.len();
-        let mut positioned = Vec::with_capacity(claims.len());
-        for (at, claim) in claims.into_iter().enumerate() {
-            let range = at * per_lane..(at + 1) * per_lane;
-            let positions = self.positions(&claim, &standings[range.clone()], &marks[range])?;
-            positioned.push((claim, positions));
-        }
-        Ok(positioned)
-    }
-
-    fn standings(&self, claim: &Claim) -> Vec<Standing> {
-        let held = |topic: &str| {
-            claim
-                .progress
-                .iter()
-                .find(|p| &*p.topic == topic)
-                .map(|p| p.next_offset)
-        };
-        let standing = |topic: &Arc<str>| Standing {
-            topic: topic.to_string(),
-            partition: claim.at.owner.lane,
-            held: held(topic),
-        };
-        self.with
-            .shared
-            .topology
-            .sources
-            .iter()
-            .map(|source| standing(&source.topic))
-            .collect()
-    }
-
-    fn check_database(&self, standings: &[Standing]) -> Result<(), ServiceError> {
-        if self.with.shared.settings.adopt_database {
-            return Ok(());
-        }
-        let committed = checks::committed(&self.consumer, standings)
-            .map_err(|error| client("asking for the group's offsets", &error))?;
-        Ok(checks::right_database(
-            standings,
-            &committed,
-            &self.with.identity.location,
-        )?)
-    }
-
-    /// Where each source of a lane goes on; a partition never seen is recorded first.
-    fn positions(
-        &self,
-        claim: &Claim,
-        standings: &[Standing],
-        marks: &[Watermarks],
-    ) -> Result<Vec<NextOffset>, ServiceError> {
-        let mut starts = Vec::new();
-        let mut positions = Vec::with_capacity(standings.len());
-        for (standing, marks) in standings.iter().zip(marks) {
-            if let Some(held) = standing.held {
-                positions.push(held);
-                continue;
-            }
-            let at = self.first(standing, *marks)?;
-            starts.push(Start {
-                topic: standing.topic.as_str().into(),
-                at,
-            });
-            positions.push(at);
-        }
-        if !starts.is_empty() {
-            self.patiently(|| self.with.shared.store.start_at(claim.at.owner, &starts))?;
-        }
-        Ok(positions)
-    }
-
-    /// Where a partition never seen before starts.
-    fn first(&self, standing: &Standing, marks: Watermarks) -> Result<NextOffset, ServiceError> {
-        let offset = match self.with.shared.settings.start {
-            StartAt::Earliest => marks.low,
-            StartAt::Latest => marks.high,
-            StartAt::Since(millis) => checks::first_since(&self.consumer, standing, millis)
-                .map_err(|error| client("asking for the first offset of a time", &error))?
-                .unwrap_or(marks.high),
-        };
-        Ok(NextOffset::at(offset))
-    }
-
     /// Tells librdkafka all offsets in one list, and starts the lanes.
     pub(super) fn take_up(
         &mut self,
         partitions: &BTreeSet<(String, i32)>,
-        claims: &[(Claim, Vec<NextOffset>)],
+        claimed: Vec<Claimed>,
     ) -> Result<(), ServiceError> {
         let topology = &self.with.shared.topology;
         let mut given = TopicPartitionList::with_capacity(partitions.len());
         let mut idle = TopicPartitionList::new();
         for (topic, partition) in partitions {
-            let lane = claims.iter().find(|(claim, _)| claim.at.owner.lane == *partition);
+            let lane = claimed.iter().find(|lane| lane.number() == *partition);
             let position = lane
                 .zip(topology.index_of(topic))
-                .map(|((_, at), source)| at[usize::from(source)]);
+                .map(|(lane, source)| lane.positions[usize::from(source)]);
             let offset = position.map_or(Offset::End, |position| Offset::Offset(position.get()));
             given
                 .add_partition_offset(topic, *partition, offset)
@@ -293,17 +193,17 @@ impl<H: Handler, S: Store> Edge<H, S> {
         if idle.count() > 0 {
             self.consumer.pause(&idle).map_err(|error| client("pausing", &error))?;
         }
-        for (claim, positions) in claims {
-            let lane = claim.at.owner.lane;
+        for lane in claimed {
+            let number = lane.number();
+            let positions = (0..).zip(lane.positions.iter().copied());
             self.positions
-                .extend((0..).zip(positions).map(|(source, at)| ((source, lane), *at)));
-            if claim.published + 1 >= claim.next_sequence {
+                .extend(positions.clone().map(|(source, at)| ((source, number), at)));
+            if lane.claim.published + 1 >= lane.claim.next_sequence {
                 // So that lag tools show it before anything was handled.
-                let known = (0..).zip(positions.iter().copied()).collect();
-                self.with.shared.positions.advance(lane, known);
+                self.with.shared.positions.advance(number, positions.collect());
             }
-            let hold = self.start(claim.clone(), positions.clone())?;
-            self.lanes.insert(lane, hold);
+            let hold = self.start(lane);
+            self.lanes.insert(number, hold);
         }
         let numbers: Vec<_> = self.lanes.keys().copied().collect();
         self.with.shared.observer.assigned(&numbers);
@@ -311,31 +211,27 @@ impl<H: Handler, S: Store> Edge<H, S> {
         Ok(())
     }
 
-    fn start(&self, claim: Claim, positions: Vec<NextOffset>) -> Result<Hold, ServiceError> {
-        let number = claim.at.owner.lane;
+    fn start(&self, claimed: Claimed) -> Hold {
+        let (number, positions) = (claimed.number(), claimed.positions);
         let shared = &self.with.shared;
-        let mut executor = Executor::open(number, self.with.callers.clone(), Vec::new());
-        let effects = self.patiently(|| load_effects(&shared.store, number, &executor))?;
-        executor.reload(effects);
-        let timers = self.patiently(|| shared.store.timers(number, TIMERS_HELD))?;
         let (deliveries, receiver) = mpsc::unbounded_channel();
         let (drain, draining) = watch::channel(false);
         let buffered = Arc::new(AtomicUsize::new(0));
         let lane = Lane::claimed(
             Arc::clone(shared),
             Equipment {
-                relay: shared.relay.open(number, claim.published + 1),
-                claim,
+                relay: shared.relay.open(number, claimed.claim.published + 1),
+                claim: claimed.claim,
                 positions: positions.clone(),
-                executor,
-                timers,
+                executor: claimed.executor,
+                timers: claimed.timers,
                 deliveries: receiver,
                 buffered: Arc::clone(&buffered),
                 drain: draining,
             },
         );
         let life = Life::start(&self.home, lane.live());
-        Ok(Hold::new(number, deliveries, drain, life, (buffered, positions)))
+        Hold::new(number, deliveries, drain, life, (buffered, positions))
     }
 
     /// After a reset of offsets that names nobody: which partition is it (rule 6).
@@ -359,28 +255,6 @@ impl<H: Handler, S: Store> Edge<H, S> {
             sources.iter().zip(hold.reached()).map(standing).collect::<Vec<_>>()
         };
         self.lanes.values().flat_map(of).collect()
-    }
-
-    /// Asks the database until it answers, for as long as the group can wait.
-    fn patiently<T, F>(&self, ask: impl Fn() -> F) -> Result<T, ServiceError>
-    where
-        F: Future<Output = Result<T, StoreError>>,
-    {
-        let until = Instant::now() + CLAIM_PATIENCE;
-        let mut said = String::new();
-        loop {
-            match self.with.runtime.block_on(ask()) {
-                Ok(answer) => return Ok(answer),
-                Err(StoreError::Unavailable(why)) if Instant::now() < until && !*self.with.shutdown.borrow() => {
-                    if why != said {
-                        self.with.shared.observer.trouble(None, &why);
-                        said = why;
-                    }
-                    std::thread::sleep(CLAIM_RETRY);
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
     }
 }
 

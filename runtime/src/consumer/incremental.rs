@@ -29,7 +29,11 @@ impl<H: Handler, S: Store> Edge<H, S> {
         all.extend(partitions.iter().cloned());
         let mut lanes = self.whole_lanes(&all)?;
         lanes.retain(|lane| !self.lanes.contains_key(lane));
-        let claims = self.claim(&lanes)?;
+        let claimed = self.claim_or_wait(&lanes)?.unwrap_or_else(|| {
+            // They stay as they are until they can be claimed.
+            lanes.clear();
+            Vec::new()
+        });
         let again: BTreeSet<_> = held.iter().filter(|(_, lane)| lanes.contains(lane)).cloned().collect();
         if !again.is_empty() {
             self.take_out(&again)
@@ -38,7 +42,7 @@ impl<H: Handler, S: Store> Edge<H, S> {
         let fresh = all
             .into_iter()
             .filter(|place| again.contains(place) || !held.contains(place));
-        self.take_up(&fresh.collect(), &claims)
+        self.take_up(&fresh.collect(), claimed)
     }
 
     /// The group takes these partitions. Their lanes end, and what is left of a lane waits, paused, for the rest of it.

@@ -2,6 +2,7 @@
 
 mod assignment;
 mod checks;
+mod claims;
 mod client;
 mod codec;
 mod context;
@@ -35,6 +36,7 @@ use crate::record::NextOffset;
 use crate::shared::{Again, Notice, Shared};
 use crate::store::{Identity, Lane, Store};
 
+use self::claims::Unclaimed;
 pub(crate) use self::client::{check_membership, client};
 pub(crate) use self::context::Context;
 use self::context::Rebalance;
@@ -71,6 +73,8 @@ pub(crate) struct Edge<H, S> {
     home: Home,
     /// Since when this member has had less than it must have (rule 12).
     incomplete: Option<(Instant, Halt)>,
+    /// Lanes that are given and whose claim waits for the database.
+    unclaimed: Option<Unclaimed>,
     /// How often the assignment was made again for being fenced since a lane last got on.
     fenced: u32,
     /// The hole found last, and how often in a row it was the same one.
@@ -103,6 +107,7 @@ impl<H: Handler, S: Store> Edge<H, S> {
             lanes: BTreeMap::new(),
             home,
             incomplete: None,
+            unclaimed: None,
             fenced: 0,
             hole: None,
             resubscribed: false,
@@ -176,6 +181,7 @@ impl<H: Handler, S: Store> Edge<H, S> {
     /// What is not about one record: notices, buffers, the group's offsets, time.
     fn look_around(&mut self) -> Result<(), ServiceError> {
         self.hear()?;
+        self.claim_late()?;
         self.hold_back();
         if let Some((since, halt)) = &self.incomplete
             && since.elapsed() > self.with.shared.settings.session_timeout + GRACE
@@ -203,7 +209,9 @@ impl<H: Handler, S: Store> Edge<H, S> {
             .lanes
             .values()
             .map(|hold| (hold.lane, hold.buffered.load(Ordering::Relaxed)));
-        let waiting = standing::standing(held, &figures);
+        // What waits for a lane that is not claimed yet nobody knows: it stands still all the same.
+        let mut waiting = standing::standing(held, &figures);
+        waiting.extend(self.unclaimed_lanes().map(|lane| (lane, true)));
         self.with.shared.observer.standing(&waiting, figures.connected);
     }
 

@@ -1,4 +1,4 @@
-//! Members that cannot get on for a while: their database is away.
+//! Members that cannot get on for a while: their database is away, or somebody takes their lanes.
 
 use std::time::Duration;
 
@@ -99,4 +99,29 @@ fn a_member_is_shut_out(fleet: &Fleet) {
 
 fn has(member: &Daemon, lanes: usize) {
     wait_until("its lanes", SOON, || last_assigned(member) == Some(lanes));
+}
+
+/// What a second claimant does, whom nobody sees.
+#[test]
+#[ignore = "needs Kafka's jars and PostgreSQL; run by ./tests/run"]
+fn lanes_that_are_taken_again_and_again_get_on_afterwards() {
+    const TIMES: usize = 12;
+    let fleet = fleet();
+    fleet.stock_up();
+    let payment = fleet.run("payment", "payment");
+    let inventory = fleet.run("inventory", "inventory");
+    fleet.place(300);
+    fleet.wait_applied(300, SOON);
+    // One at a time: whoever locks several in another order than the lanes do is in their way.
+    let mut lanes = (0..LANES).cycle();
+    wait_until("a member that is fenced many times", SOON, || {
+        let lane = lanes.next().expect("they go round");
+        let taken = format!("UPDATE inventory.lanes SET epoch = epoch + 1 WHERE lane = {lane}");
+        fleet.database.run(&taken);
+        fleet.place(LANES);
+        inventory.log().matches("fenced").count() >= TIMES
+    });
+    until_all_lanes_move(&fleet);
+    fleet.assert_clean(&[&inventory, &payment]);
+    fleet.copies_in_order();
 }

@@ -5,7 +5,8 @@
 //! main.rs      one after another: down to zero and up, killed, in a fixed place
 //! storms.rs    members that come and go all the time
 //! sleepers.rs  members that wake at the worst moment
-//! waiting.rs   members whose database is away, or whose lanes are taken from them
+//! waiting.rs   members whose database is away, whose lanes are taken from them, whose rows are held: what they do, and
+//!              what `orderflow health` says of it
 //! ```
 
 #![allow(

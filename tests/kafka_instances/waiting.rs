@@ -1,4 +1,4 @@
-//! Members that cannot get on for a while: their database is away, or somebody takes their lanes.
+//! Members that cannot get on for a while: their database is away, somebody takes their lanes, somebody holds their rows.
 
 use std::time::Duration;
 
@@ -124,4 +124,55 @@ fn lanes_that_are_taken_again_and_again_get_on_afterwards() {
     until_all_lanes_move(&fleet);
     fleet.assert_clean(&[&inventory, &payment]);
     fleet.copies_in_order();
+}
+
+/// By what they get done, not by whether they answer.
+#[test]
+#[ignore = "needs Kafka's jars and PostgreSQL; run by ./tests/run"]
+fn lanes_that_stand_still_are_not_healthy() {
+    let mut fleet = fleet();
+    fleet.stock_up();
+    let _inventory = fleet.run("inventory", "inventory");
+    fleet.place(300);
+    fleet.wait_applied(300, SOON);
+    healthy(&fleet);
+
+    // Somebody holds the row that every order needs.
+    let lock = "BEGIN; SELECT 1 FROM inventory.state WHERE entity = 'stock' FOR UPDATE; SELECT pg_sleep(120)";
+    let mut holder = fleet.database.session("holder", lock);
+    let _holder = Daemon::start(&mut holder, &fleet.system.log_file("holder"));
+    let holds = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'holder' AND wait_event = 'PgSleep'";
+    wait_until("the lock", SOON, || fleet.database.number(holds) == Some(1));
+    fleet.place(300);
+    let named: Vec<_> = (0..LANES)
+        .map(|lane| format!("lane {lane} has records to handle and has handled none for"))
+        .collect();
+    unhealthy(&fleet, &named);
+    let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'holder'";
+    assert_eq!(fleet.database.number(end), Some(1));
+    fleet.wait_applied(600, SOON);
+    healthy(&fleet);
+
+    fleet.system.broker.kill();
+    unhealthy(&fleet, &["no broker has answered for".to_owned()]);
+    fleet.system.broker.restart();
+    healthy(&fleet);
+}
+
+fn healthy(fleet: &Fleet) {
+    wait_until("a daemon that gets on", SOON, || judged(fleet).0 == Some(0));
+}
+
+/// Waits until the daemon is not, for all of these reasons.
+fn unhealthy(fleet: &Fleet, reasons: &[String]) {
+    wait_until("a daemon that stands still", SOON, || {
+        let (code, said) = judged(fleet);
+        code == Some(10) && reasons.iter().all(|reason| said.contains(reason))
+    });
+}
+
+fn judged(fleet: &Fleet) -> (Option<i32>, String) {
+    let mut health = fleet.system.orderflow();
+    let output = output_of(health.args(["health", "inventory", "--still", "3s"]));
+    (output.status.code(), shown(&output))
 }

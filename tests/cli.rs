@@ -8,6 +8,8 @@ mod embedded;
 mod input;
 #[path = "cli/secrets.rs"]
 mod secrets;
+#[path = "cli/servers.rs"]
+mod servers;
 #[path = "cli/terminal.rs"]
 mod terminal;
 

@@ -2,14 +2,16 @@
 
 mod support;
 
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use rustix::process::Signal;
 use support::disk::Disk;
 use support::fleet::Fleet;
 use support::postgres::Database;
-use support::postgres::server::Server;
-use support::process::{output_of, shown, stdout_of};
+use support::postgres::server::{Server, write_private};
+use support::process::{orderflow, output_of, shown, stdout_of};
 use support::system::System;
 use support::wait_until;
 
@@ -126,6 +128,17 @@ fn a_database_that_cannot_be_used_is_said_with_the_documented_code() {
     ended(fleet.database.url(), 5, "schema version 99");
     ended(format!("{}_missing", fleet.database.url()), 4, "no such database");
     ended("postgres://me@127.0.0.1:1/shop".to_owned(), 4, "does not answer");
+
+    let ascii = format!("{}_ascii", fleet.database.name());
+    fleet.database.run(&format!(
+        "CREATE DATABASE {ascii} TEMPLATE template0 ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'"
+    ));
+    ended(
+        format!("{}_ascii", fleet.database.url()),
+        5,
+        "its encoding is SQL_ASCII",
+    );
+    fleet.database.run(&format!("DROP DATABASE {ascii}"));
 }
 
 /// A database with one lane, whose inventory has ended in good order.
@@ -163,6 +176,54 @@ fn rows_that_the_program_never_wrote_are_called_damage() {
     fleet.database.run(&format!("{retyped} integer"));
     fleet.database.run("TRUNCATE inventory.meta");
     refused("emptied");
+}
+
+/// Whoever stands in the server's place has no certificate of an authority that is believed.
+#[test]
+#[ignore = "needs PostgreSQL; run by ./tests/run"]
+fn a_server_with_a_strangers_certificate_is_not_trusted() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let server = Server::start_with(|data| {
+        for (name, text) in ["server.key", "server.crt"]
+            .into_iter()
+            .zip(self_signed(folder.path(), "theirs"))
+        {
+            write_private(&data.join(name), &text);
+        }
+        vec!["-c ssl=on".to_owned()]
+    });
+    self_signed(folder.path(), "ours");
+    let believed = folder.path().join("ours.crt").display().to_string();
+    let url = server.url("orderflow", &format!("sslmode=verify-full&sslrootcert={believed}"));
+    let mut command = orderflow();
+    command.current_dir(folder.path()).env("ORDERFLOW_DATABASE", url);
+    let output = output_of(command.args(["db", "status", "inventory"]));
+    assert_eq!(output.status.code(), Some(3), "{}", shown(&output));
+    let said = shown(&output);
+    for text in ["error[database-untrusted]", "does not prove who it is", "sslrootcert"] {
+        assert!(said.contains(text), "nothing of {text:?}\n{said}");
+    }
+}
+
+/// A key and a certificate for `localhost` that nobody else has signed.
+fn self_signed(folder: &Path, name: &str) -> [String; 2] {
+    let files = ["key", "crt"].map(|kind| folder.join(format!("{name}.{kind}")));
+    let mut openssl = Command::new("openssl");
+    openssl.args([
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=localhost",
+    ]);
+    openssl.args(["-addext", "subjectAltName=DNS:localhost", "-keyout"]);
+    let output = output_of(openssl.arg(&files[0]).arg("-out").arg(&files[1]));
+    assert!(output.status.success(), "{}", shown(&output));
+    files.map(|file| std::fs::read_to_string(file).expect("made"))
 }
 
 /// A stranger does what the message says: whoever is told of damage sets a sound database back.

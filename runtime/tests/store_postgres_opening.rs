@@ -225,6 +225,37 @@ async fn the_host_that_takes_writes_is_found() {
     open(&both, MIGRATES).await.expect("the second host lets us in");
 }
 
+/// What the guarantees rest on is set by each session, whatever its user has for a default.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL; run by ./tests/run"]
+async fn a_session_sets_what_its_user_would_have_otherwise() {
+    const DEFAULTS: [(&str, &str, &str); 3] = [
+        ("synchronous_commit", "off", "on"),
+        ("default_transaction_isolation", "serializable", "read committed"),
+        ("idle_in_transaction_session_timeout", "0", "10s"),
+    ];
+    let schema = Schema::fresh();
+    let role = schema.role("").await;
+    for (name, default, _) in DEFAULTS {
+        schema.run(&format!("ALTER ROLE {role} SET {name} = '{default}'")).await;
+    }
+    let store = open(&schema.url_of(&role), MIGRATES).await.expect("opens");
+    // Every claim writes down what its session is set to.
+    let watched = "CREATE TABLE SCHEMA.seen (name text, value text); \
+        CREATE FUNCTION SCHEMA.see() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS \
+        'BEGIN INSERT INTO SCHEMA.seen SELECT name, current_setting(name) FROM pg_catalog.pg_settings; RETURN NULL; END'; \
+        CREATE TRIGGER see AFTER INSERT ON SCHEMA.lanes EXECUTE FUNCTION SCHEMA.see()";
+    schema.run(watched).await;
+    store.claim(&[0]).await.expect("claimed");
+    for (name, _, expected) in DEFAULTS {
+        let sql = format!(
+            "SELECT count(*) FROM {}.seen WHERE name = '{name}' AND value = '{expected}'",
+            schema.name()
+        );
+        assert_eq!(postgres::ask(&schema.url(), &sql).await, 1, "{name}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL; run by ./tests/run"]
 async fn passwords_are_found_in_files_and_shown_nowhere() {

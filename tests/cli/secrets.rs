@@ -152,7 +152,12 @@ fn refuse(mut client: TcpStream) -> String {
 fn message(client: &mut TcpStream, kind: usize) -> Vec<u8> {
     let mut head = vec![0; kind + 4];
     client.read_exact(&mut head).expect("a message");
-    let length = u32::from_be_bytes(head[kind..].try_into().expect("four bytes"));
+    rest(client, &head[kind..])
+}
+
+/// What a message of this length holds.
+pub(crate) fn rest(client: &mut TcpStream, length: &[u8]) -> Vec<u8> {
+    let length = u32::from_be_bytes(length.try_into().expect("four bytes"));
     let mut body = vec![0; usize::try_from(length).expect("short") - 4];
     client.read_exact(&mut body).expect("a message");
     body

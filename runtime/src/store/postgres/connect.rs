@@ -89,9 +89,8 @@ pub(super) async fn connect(address: &PostgresAddress, purpose: Purpose) -> Resu
     })?;
     let (mut refused, mut away) = (None, Vec::new());
     for (host, port) in &address.hosts {
-        let connecting = tokio::time::timeout(ENTER, connect_to(address, (host, *port), &tls, purpose));
-        let silent = |_| OpenError::Unavailable(format!("{location} let nobody in within {} s", ENTER.as_secs()));
-        match connecting.await.map_err(silent).flatten() {
+        let connecting = connect_to(address, (host, *port), &tls, purpose);
+        match in_time(&location, connecting).await {
             Ok(client) => return Ok(client),
             Err(OpenError::Unavailable(why)) => away.push(why),
             Err(error) => refused = Some(error),
@@ -99,6 +98,13 @@ pub(super) async fn connect(address: &PostgresAddress, purpose: Purpose) -> Resu
     }
     // Hosts that are away say less than one that refuses us.
     Err(refused.unwrap_or_else(|| OpenError::Unavailable(away.join("; "))))
+}
+
+/// A server that takes connections and says nothing must not hold whoever connects.
+async fn in_time<T>(location: &str, connecting: impl Future<Output = Result<T, OpenError>>) -> Result<T, OpenError> {
+    let silent = |_| OpenError::Unavailable(format!("{location} let nobody in within {} s", ENTER.as_secs()));
+    let connected = tokio::time::timeout(ENTER, connecting).await;
+    connected.map_err(silent).flatten()
 }
 
 async fn connect_to(
@@ -247,6 +253,16 @@ mod tests {
         let address = PostgresAddress::parse(url, "inventory").expect("an address");
         let (host, port) = address.hosts[0].clone();
         config(&address, (&host, port), "there").expect("a configuration")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_lets_nobody_in_is_waited_for_as_long_as_is_said() {
+        let began = tokio::time::Instant::now();
+        let silent = in_time::<()>("there", std::future::pending()).await;
+        let said = "there let nobody in within 15 s".to_owned();
+        assert_eq!(silent, Err(OpenError::Unavailable(said)));
+        assert_eq!(began.elapsed().as_secs(), ENTER.as_secs());
+        assert_eq!(in_time("there", std::future::ready(Ok(1))).await, Ok(1));
     }
 
     #[test]

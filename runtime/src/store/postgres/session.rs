@@ -104,3 +104,20 @@ async fn in_time<T>(answer: impl Future<Output = Result<T, Error>>) -> Result<T,
 async fn prepare(client: &Client, sql: &'static str) -> Result<(&'static str, Statement), Error> {
     Ok((sql, client.prepare(sql).await?))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::StoreError;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_says_nothing_is_given_up_after_its_own_limits() {
+        let began = tokio::time::Instant::now();
+        let silent = in_time::<()>(std::future::pending()).await.expect_err("given up");
+        assert_eq!(began.elapsed().as_secs(), ANSWER.as_secs());
+        assert!(silent.is_loss(), "the session is of no further use");
+        let said = "there says nothing for 40 s; check that the server runs and can be reached".to_owned();
+        assert_eq!(silent.of("there"), StoreError::Unavailable(said));
+        assert!(matches!(in_time(std::future::ready(Ok(1))).await, Ok(1)));
+    }
+}

@@ -44,7 +44,7 @@ pub(super) struct Unclaimed {
 }
 
 impl<H: Handler, S: Store> Edge<H, S> {
-    /// Claims lanes; `None` when that has to wait for the database.
+    /// Claims lanes; `None` when that has to wait: for the database, or for what the group says next.
     ///
     /// # Errors
     /// Whatever no waiting mends.
@@ -52,6 +52,8 @@ impl<H: Handler, S: Store> Edge<H, S> {
         self.unclaimed = None;
         let why = match self.claim(lanes) {
             Err(ServiceError::Store(StoreError::Unavailable(why))) => why,
+            // Another member has claimed one since: the group has given it away, and this member has yet to hear of it.
+            Err(ServiceError::Store(fenced @ StoreError::Fenced { .. })) => fenced.to_string(),
             claimed => return claimed.map(Some),
         };
         let said = format!("lanes {lanes:?} wait to be claimed: {why}");

@@ -49,7 +49,7 @@ const HERE: &[(&str, &str)] = &[
 const HIDDEN: [&str; 1] = ["bench"];
 
 /// Longest that one example may take, on a busy machine and with a program that is not optimised.
-const DONE: Duration = Duration::from_mins(2);
+const DONE: Duration = Duration::from_mins(5);
 
 /// From a signal to the end, three times what is promised.
 const ENDED: Duration = Duration::from_secs(15);
@@ -112,6 +112,13 @@ fn run(chosen: impl Fn(&str) -> bool) {
     assert!(others.len() > 2, "{others:?}");
     {
         let _services = (place.system.run("inventory"), place.system.run("payment"));
+        // There is something to be seen.
+        stdout_of(
+            place
+                .system
+                .orderflow()
+                .args(["order", "place", "--item", "22423:1:12.75"]),
+        );
         for example in others {
             place.run(example);
         }

@@ -290,8 +290,8 @@ slugs! {
      The topics it made were removed."
 
     TargetMissed "target-missed" Failed "A figure misses what it must reach"
-    "With --check, `bench` fails when a ratio to raw rdkafka is below its bound. Other work on the machine blurs figures: \
-     the report has the load before and after."
+    "With --check, `bench` fails when a ratio to raw rdkafka is below its bound, a limit is exceeded, or the PostgreSQL that \
+     was measured is not durable. Other work on the machine blurs figures: the report has the load before and after."
 
     NothingMatched "nothing-matched" NothingMatched "Nothing is called that"
     "What was asked for is not there, so nothing was shown or done. Leave the name out to see what there is."

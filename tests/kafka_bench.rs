@@ -61,6 +61,7 @@ fn everything_about_postgres_is_measured_and_removed() {
         "due to readable, SQLite, p99",
         "due to readable, PostgreSQL, p99",
         "one of 3 killed until its lanes move, p50",
+        "one of 3 killed until its lanes move, p99, which is the worst",
     ] {
         assert!(figures.contains(expected), "no figure of {expected}:\n{figures}");
     }

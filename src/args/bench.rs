@@ -43,7 +43,7 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "N")]
     pub(crate) kills: Option<u32>,
 
-    /// Fail when a figure misses what it must reach, or a limit is exceeded
+    /// Fail when a figure misses what it must reach, a limit is exceeded, or the server is not durable
     #[arg(long)]
     pub(crate) check: bool,
 

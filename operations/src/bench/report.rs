@@ -31,13 +31,16 @@ pub struct Report {
 }
 
 impl Report {
-    /// The names of what misses its target or its limit.
+    /// The names of what misses its target or its limit. A server that is not durable is the first of them: beside it no other
+    /// figure counts.
     #[must_use]
     pub fn missed(&self) -> Vec<&str> {
+        let server = self.server.iter().filter(|server| !server.is_durable());
         let figures = self.figures.iter().filter(|figure| figure.verdict() == Some("missed"));
         let limits = self.limits.iter().filter(|limit| limit.verdict() == "missed");
-        figures
-            .map(|figure| figure.name.as_str())
+        server
+            .map(|_| ServerFacts::DURABLE)
+            .chain(figures.map(|figure| figure.name.as_str()))
             .chain(limits.map(|limit| limit.name.as_str()))
             .collect()
     }
@@ -426,6 +429,32 @@ mod tests {
         assert_eq!(report(10.0).missed(), ["catch-up"]);
         let told = report(30.0).to_string();
         assert!(told.contains("| help | ms | 30.0 | 20.0 | – | missed |"), "{told}");
+    }
+
+    #[test]
+    fn figures_of_a_server_that_is_not_durable_are_missed() {
+        let missed = |setting: &str, value: &str| {
+            let report = Report {
+                machine: Machine {
+                    processors: 2,
+                    load_before: None,
+                    load_after: None,
+                    sync_micros: 100,
+                },
+                server: Some(ServerFacts {
+                    settings: vec![(setting.to_owned(), value.to_owned())],
+                }),
+                orders: 1_000,
+                rounds: 1,
+                figures: vec![figure(Better::More, &[100.0], &[60.0])],
+                limits: Vec::new(),
+            };
+            report.missed().join(", ")
+        };
+        assert_eq!(missed("fsync", "on"), "");
+        for setting in ["fsync", "full_page_writes"] {
+            assert_eq!(missed(setting, "off"), ServerFacts::DURABLE);
+        }
     }
 
     #[test]

@@ -82,7 +82,7 @@ impl Bench<'_> {
         for took in &took {
             self.tell(&format!("  its lanes move after {:.2} s", took.as_secs_f64()));
         }
-        self.figures.push(median(&took));
+        self.figures.extend([median(&took), high(&took)]);
         self.limits.push(worst(&took, self.options.session_timeout));
         Ok(())
     }
@@ -252,8 +252,22 @@ fn wrong(problem: &str) -> Error {
 }
 
 fn median(took: &[Duration]) -> Figure {
+    figure("p50", took)
+}
+
+/// The 99th percentile, and in its name whether so few were killed that it is the worst.
+fn high(took: &[Duration]) -> Figure {
+    let mut took = took.to_vec();
+    took.sort_unstable();
+    let last = took.len().saturating_sub(1);
+    let at = (took.len() * 99 / 100).min(last);
+    let name = if at == last { "p99, which is the worst" } else { "p99" };
+    figure(name, took.get(at).map_or(&[], std::slice::from_ref))
+}
+
+fn figure(name: &str, took: &[Duration]) -> Figure {
     Figure {
-        name: format!("PostgreSQL, one of {MANY_INSTANCES} killed until its lanes move, p50"),
+        name: format!("PostgreSQL, one of {MANY_INSTANCES} killed until its lanes move, {name}"),
         unit: "s",
         better: Better::Less,
         beside: Beside::Nothing,
@@ -284,5 +298,17 @@ mod tests {
         assert_eq!(worst(&took, Duration::from_secs(11)).verdict(), "pass");
         assert_eq!(worst(&took, Duration::from_secs(14)).verdict(), "aim");
         assert!(median(&took).to_string().contains("| 11.00 |"), "{}", median(&took));
+    }
+
+    #[test]
+    fn of_few_kills_p99_is_the_worst_and_says_so() {
+        let few = high(&[10, 16, 11].map(Duration::from_secs));
+        assert!(few.name.ends_with("its lanes move, p99, which is the worst"), "{few}");
+        assert_eq!(few.ours, [16.0]);
+        let many: Vec<_> = (1..=200).rev().map(Duration::from_secs).collect();
+        let many = high(&many);
+        assert!(many.name.ends_with("its lanes move, p99"), "{many}");
+        assert_eq!(many.ours, [199.0]);
+        assert!(high(&[]).ours.is_empty());
     }
 }

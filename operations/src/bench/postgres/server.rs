@@ -37,6 +37,9 @@ pub struct ServerFacts {
 }
 
 impl ServerFacts {
+    /// What it would have to be for its figures to count.
+    pub const DURABLE: &str = "a durable PostgreSQL (fsync and full_page_writes on)";
+
     /// Whether a commit is on disk once it is answered: without it no figure counts.
     #[must_use]
     pub fn is_durable(&self) -> bool {

@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 use std::fmt::Debug;
 use std::hash::Hash;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use stateright::{Checker, CheckerBuilder, HasDiscoveries, Model, Path};
@@ -35,6 +36,12 @@ impl<A: Clone + Copy + Debug + PartialEq + Send + Sync + 'static> Step for A {}
 /// One way through a model.
 pub(crate) type Trace<M> = Path<<M as Model>::State, <M as Model>::Action>;
 
+/// Seconds of processor time that all searches by day may take: three times the twenty that a commit can spare.
+const BY_DAY: u64 = 60;
+
+/// Whether it is night, when nobody waits.
+static NIGHT: AtomicBool = AtomicBool::new(false);
+
 /// Properties whose names begin so must be reached, all others must hold everywhere.
 const GOAL: &str = "reached: ";
 
@@ -60,7 +67,7 @@ pub(crate) fn still_holds<M: Tried>(model: &M, removed: &str) {
 pub(crate) fn breaks<M: Tried>(model: M, property: &'static str) -> Trace<M> {
     let (weather, _) = model.tried_on();
     let model = model.only(property);
-    let checker = search(&model).join();
+    let checker = search(&model);
     let Some(trace) = checker.discovery(property) else {
         panic!(
             "{weather}: \"{property}\" holds in all {} states without the rule",
@@ -71,9 +78,14 @@ pub(crate) fn breaks<M: Tried>(model: M, property: &'static str) -> Trace<M> {
     trace
 }
 
+/// Lets what is searched in this process take as long as it likes.
+pub(crate) fn by_night() {
+    NIGHT.store(true, Ordering::Relaxed);
+}
+
 fn explore<M: Tried>(model: &M, title: &str) -> (usize, HashMap<&'static str, Trace<M>>) {
     let began = Instant::now();
-    let checker = search(model).join();
+    let checker = search(model);
     let (states, depth) = (checker.unique_state_count(), checker.max_depth());
     println!(
         "{title}: {states} states, {depth} deep, {:.1} s",
@@ -98,7 +110,22 @@ fn explore<M: Tried>(model: &M, title: &str) -> (usize, HashMap<&'static str, Tr
 /// One thread, so that the trace is the shortest and always the same; tests run beside one another.
 fn search<M: Tried>(model: &M) -> impl Checker<M> + use<M> {
     let builder: CheckerBuilder<M> = model.clone().checker();
-    builder.finish_when(HasDiscoveries::AnyFailures).spawn_bfs()
+    let checker = builder.finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
+    let spent = processor_seconds();
+    assert!(
+        spent <= BY_DAY || NIGHT.load(Ordering::Relaxed),
+        "{spent} s of processor time, and at most {BY_DAY} s are allowed by day: make a weather smaller, or nightly"
+    );
+    checker
+}
+
+/// Of this process so far. Time by the clock would be that of whatever else the machine does.
+fn processor_seconds() -> u64 {
+    let told = std::fs::read_to_string("/proc/self/stat").expect("Linux");
+    // After the name: the state, ten numbers, and hundredths of a second in the program and in the kernel.
+    let told = told.rsplit(") ").next().unwrap_or_default().split(' ');
+    let hundredths: u64 = told.skip(11).take(2).map(|n| n.parse::<u64>().expect("a number")).sum();
+    hundredths / 100
 }
 
 /// A trace as a list of steps.

@@ -6,7 +6,7 @@ use super::lane::Rule::{self, *};
 use super::lane::properties::{NOTHING_LOST, NOTHING_TWICE};
 use super::lane::{LaneModel, Rules};
 use super::rows::{self, RowsModel};
-use super::search::{Tried as _, still_holds};
+use super::search::{Tried as _, by_night, still_holds};
 
 /// Each with a weather for the day, and a larger one for the night.
 macro_rules! lane_holds {
@@ -19,6 +19,7 @@ macro_rules! lane_holds {
         #[test]
         #[ignore = "takes minutes"]
         fn nightly_what_can_be_spared() {
+            by_night();
             $(lane_holds($removed, $night);)+
         }
     };

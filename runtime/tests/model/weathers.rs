@@ -4,7 +4,7 @@ use super::effects::{self, EffectsModel};
 use super::lane::{self, LaneModel, Rules};
 use super::relays::{self, RelaysModel};
 use super::rows::{self, RowsModel};
-use super::search::holds;
+use super::search::{by_night, holds};
 
 macro_rules! lane_weathers {
     ($($test:ident: $name:literal),+ $(,)?) => {
@@ -45,6 +45,7 @@ fn every_weather_is_tried() {
 #[test]
 #[ignore = "takes minutes"]
 fn nightly_amended_holds_in_every_weather() {
+    by_night();
     for name in lane::weathers(true) {
         holds(&LaneModel::new(Rules::AMENDED, name));
     }

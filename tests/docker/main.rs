@@ -11,6 +11,7 @@
 //! watch.rs     how the services get on meanwhile
 //! eye.rs       a look into the database
 //! load.rs      the orders
+//! secrets.rs   the password of the database, without a container
 //! ```
 
 #![allow(
@@ -26,6 +27,7 @@ mod faults;
 mod load;
 mod minimal;
 mod project;
+mod secrets;
 mod stage;
 mod watch;
 

@@ -16,7 +16,7 @@ const BEYOND_A_SESSION: Duration = Duration::from_secs(24);
 const SOON: Duration = Duration::from_mins(1);
 
 /// One thing that goes wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Fault {
     BrokerKilled,
     BrokerLost,
@@ -25,6 +25,7 @@ pub(crate) enum Fault {
     LeadersMoved,
     DatabaseKilled,
     InventoryKilled,
+    InventoryCrashed,
     PaymentKilled,
     InventoryFrozen,
     InventoryCutOff,
@@ -32,6 +33,7 @@ pub(crate) enum Fault {
     EverythingSwallowed,
     RegistryAwayAtStart,
     RegistryAwayLater,
+    AllInventoriesStopped,
     ScaledDownAndUp,
 }
 
@@ -46,7 +48,7 @@ const DEAF_AND_MUTE: &[&[&str]] = &[
 ];
 
 impl Fault {
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::BrokerKilled,
         Self::BrokerLost,
         Self::ControllerKilled,
@@ -54,6 +56,7 @@ impl Fault {
         Self::LeadersMoved,
         Self::DatabaseKilled,
         Self::InventoryKilled,
+        Self::InventoryCrashed,
         Self::PaymentKilled,
         Self::InventoryFrozen,
         Self::InventoryCutOff,
@@ -61,6 +64,7 @@ impl Fault {
         Self::EverythingSwallowed,
         Self::RegistryAwayAtStart,
         Self::RegistryAwayLater,
+        Self::AllInventoriesStopped,
         Self::ScaledDownAndUp,
     ];
 
@@ -79,6 +83,7 @@ impl Fault {
             Self::LeadersMoved => move_leaders(&broker),
             Self::DatabaseKilled => kill(&stage.container("postgres", 0)),
             Self::InventoryKilled => kill(&inventory),
+            Self::InventoryCrashed => crash(stage, &inventory),
             Self::PaymentKilled => kill(&stage.container("payment", 0)),
             Self::InventoryFrozen => freeze(&inventory),
             Self::InventoryCutOff => cut_off(stage, &inventory),
@@ -86,7 +91,8 @@ impl Fault {
             Self::EverythingSwallowed => drop_packets(&inventory, DEAF_AND_MUTE),
             Self::RegistryAwayAtStart => start_without_registry(stage, &inventory),
             Self::RegistryAwayLater => lose_registry(stage, watch),
-            Self::ScaledDownAndUp => scale(stage),
+            Self::AllInventoriesStopped => stop_all(stage),
+            Self::ScaledDownAndUp => scale(stage, watch),
         }
     }
 }
@@ -106,6 +112,32 @@ fn kill(container: &str) -> String {
     run(&["start", container]);
     wait_healthy(container);
     format!("{} ended with 137", name(container))
+}
+
+/// SIGKILL behind the engine's back, which then does what the compose file says of restarts. After a `docker kill` it does
+/// not: that it takes for somebody's wish.
+fn crash(stage: &Stage, container: &str) -> String {
+    let before = inspect(container, "{{.RestartCount}}");
+    let process = inspect(container, "{{.State.Pid}}");
+    // From a container that sees all processes: who runs this may be nobody who can, or on another machine.
+    let image = inspect(&stage.container("postgres", 0), "{{.Config.Image}}");
+    let sight = ["run", "--rm", "--pid=host", "--network=none"];
+    let kill = format!("kill -KILL {process}");
+    run(&[&sight[..], &["--entrypoint", "bash", &image, "-c", &kill]].concat());
+    wait_until("the engine to start it again", SOON, || {
+        inspect(container, "{{.RestartCount}}") != before
+            && !["0", &*process].contains(&&*inspect(container, "{{.State.Pid}}"))
+    });
+    wait_healthy(container);
+    let restarts = inspect(container, "{{.RestartCount}}");
+    assert!(
+        restarts.parse::<u32>().ok() > before.parse().ok(),
+        "{before} restarts, and then {restarts}"
+    );
+    format!(
+        "{} was started again without being asked, {before} restarts and then {restarts}",
+        name(container)
+    )
 }
 
 /// SIGKILL, and every lane gets on with the others; only then it comes back.
@@ -289,7 +321,7 @@ fn lose_registry(stage: &Stage, watch: &Watch) -> String {
 }
 
 /// All instances of inventory end in order; a little later they are back.
-fn scale(stage: &Stage) -> String {
+fn stop_all(stage: &Stage) -> String {
     let all: Vec<_> = (0..stage.inventories())
         .map(|n| stage.container("inventory", n))
         .collect();
@@ -305,6 +337,15 @@ fn scale(stage: &Stage) -> String {
         wait_healthy(daemon);
     }
     format!("{} instances ended with 0", all.len())
+}
+
+/// Inventory comes down to one instance, which has every lane, and goes up again: with the command that brought all up.
+fn scale(stage: &Stage, watch: &Watch) -> String {
+    let before = stage.inventories();
+    stage.scale(1);
+    watch.wait_for_progress(SOON);
+    stage.scale(before);
+    format!("{before} instances of inventory, then 1, then {before}")
 }
 
 /// How often a daemon has logged that its lanes were taken without asking.

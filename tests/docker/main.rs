@@ -31,6 +31,7 @@ mod secrets;
 mod stage;
 mod watch;
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use faults::Fault;
@@ -57,28 +58,31 @@ const LOST: Duration = Duration::from_secs(14);
 #[ignore = "needs Docker; run by ./tests/run"]
 fn a_broker_and_a_daemon_killed_in_a_cluster_cost_nothing() {
     let mut dice = Dice::new(seed());
-    let stage = Stage::start(2);
-    suffer(&stage, &mut dice, &[&[Fault::BrokerKilled, Fault::InventoryKilled]]);
+    let stage = Stage::start(2, secrets::AWKWARD);
+    let faults = [Fault::BrokerKilled, Fault::InventoryCrashed];
+    let hit = suffer(&stage, &mut dice, &[&faults]);
+    assert_eq!(hit, faults.into(), "faults that hit, and that were planned");
 }
 
 #[test]
 #[ignore = "needs Docker and a quarter of an hour; run by ./tests/run --docker-all"]
 fn nightly_whatever_fails_in_a_cluster_costs_nothing() {
     let mut dice = Dice::new(seed());
-    let stage = Stage::start(3);
+    let stage = Stage::start(3, "");
     let mut order = Fault::ALL.to_vec();
     for last in (1..order.len()).rev() {
         order.swap(last, dice.below(last + 1));
     }
     let rounds: Vec<_> = order.iter().map(std::slice::from_ref).collect();
-    suffer(&stage, &mut dice, &rounds);
+    let hit = suffer(&stage, &mut dice, &rounds);
+    assert_eq!(hit, Fault::ALL.into(), "faults that hit, and that were planned");
 }
 
 #[test]
 #[ignore = "needs Docker and half an hour; run by ./tests/run --docker-all"]
 fn nightly_a_lost_broker_stops_no_lane_for_long() {
     let mut dice = Dice::new(seed());
-    let stage = Stage::start(3);
+    let stage = Stage::start(3, "");
     load::stock_up(&stage);
     let load = Load::start(&stage, dice.next());
     let mut stood = Vec::new();
@@ -100,17 +104,17 @@ fn nightly_a_lost_broker_stops_no_lane_for_long() {
     assert!(worst <= LOST, "{stood:?}, and at most {LOST:?} is allowed");
 }
 
-/// One load for each round, the round's faults within it, and a judgement.
-fn suffer(stage: &Stage, dice: &mut Dice, rounds: &[&[Fault]]) {
+/// One load for each round, the round's faults within it, and a judgement. Gives the faults of which there is evidence.
+fn suffer(stage: &Stage, dice: &mut Dice, rounds: &[&[Fault]]) -> BTreeSet<Fault> {
     load::stock_up(stage);
-    let (mut orders, mut hits) = (0, 0);
+    let (mut orders, mut hit) = (0, BTreeSet::new());
     for faults in rounds {
         let (watch, load) = (Watch::start(stage), Load::start(stage, dice.next()));
         watch.wait_for_progress(CAUGHT_UP * 2);
         for fault in *faults {
             let evidence = fault.hit(stage, &watch, dice);
             eprintln!("{fault:?} hit: {evidence}");
-            hits += 1;
+            hit.insert(*fault);
             // Orders still come: all is well again only when every lane gets on.
             watch.wait_for_progress(STANDSTILL);
         }
@@ -126,7 +130,6 @@ fn suffer(stage: &Stage, dice: &mut Dice, rounds: &[&[Fault]]) {
             "{faults:?}: {longest:?}, and at most {STANDSTILL:?} is allowed"
         );
     }
-    let planned: usize = rounds.iter().map(|faults| faults.len()).sum();
-    assert_eq!(hits, planned, "faults that hit, and that were planned");
-    eprintln!("{hits} of {planned} faults hit");
+    eprintln!("{} faults hit", hit.len());
+    hit
 }

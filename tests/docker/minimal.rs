@@ -12,7 +12,7 @@ use super::support::process::{orderflow, output_of, shown, stdout_of};
 #[test]
 #[ignore = "needs Docker; run by ./tests/run"]
 fn the_small_profile_takes_orders_and_passes_its_audit() {
-    let project = Project::new("minimal");
+    let project = Project::new("minimal", "");
     project.up(&[], &[("kafka", 0), ("minimal-inventory", 0), ("minimal-payment", 0)]);
     let from_here = |arguments: &[&str]| {
         let brokers = format!("127.0.0.1:{}", project.port("KAFKA_1_PORT"));

@@ -23,22 +23,29 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// Brings everything up, with so many instances of inventory.
-    pub(crate) fn start(inventories: usize) -> Self {
+    /// Brings everything up, with so many instances of inventory and this password of the database; an empty one is drawn.
+    pub(crate) fn start(inventories: usize, password: &'static str) -> Self {
         let stage = Self {
-            project: Project::new("cluster"),
+            project: Project::new("cluster", password),
             inventories,
             folder: TempDir::with_prefix("orderflow-docker").expect("a temporary folder"),
         };
-        let started = Instant::now();
+        stage.scale(inventories);
+        stage.assert_registry_is_used();
+        stage
+    }
+
+    /// Brings up what is not there, and as many instances of inventory.
+    ///
+    /// # Panics
+    /// When there are not as many then, or something is not healthy in time.
+    pub(crate) fn scale(&self, inventories: usize) {
         let scale = format!("inventory={inventories}");
         let expected = ["kafka-1", "kafka-2", "kafka-3", "postgres", "registry", "payment"];
         let mut wanted: Vec<_> = expected.iter().map(|service| (*service, 0)).collect();
         wanted.extend((0..inventories).map(|n| ("inventory", n)));
-        stage.project.up(&["--scale", &scale], &wanted);
-        eprintln!("up after {:.1?}", started.elapsed());
-        stage.assert_registry_is_used();
-        stage
+        self.project.up(&["--scale", &scale], &wanted);
+        assert_eq!(self.project.containers("inventory").len(), inventories);
     }
 
     /// The contracts are in the registry, and each daemon has its ids from there.

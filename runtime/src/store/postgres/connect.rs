@@ -89,7 +89,8 @@ pub(super) async fn connect(address: &PostgresAddress, purpose: Purpose) -> Resu
     })?;
     let (mut refused, mut away) = (None, Vec::new());
     for (host, port) in &address.hosts {
-        let connecting = connect_to(address, (host, *port), &tls, purpose);
+        // Large, and in every future of a store: whoever waits for an answer may have to connect first.
+        let connecting = Box::pin(connect_to(address, (host, *port), &tls, purpose));
         match in_time(&location, connecting).await {
             Ok(client) => return Ok(client),
             Err(OpenError::Unavailable(why)) => away.push(why),

@@ -231,7 +231,7 @@ slugs! {
 
     SecondMember "second-member" Halted "Another process consumes in the same group"
     "With SQLite one process has all partitions of a group. Another live one holds some of them. Stop one of the two. A \
-     group has its service's name, whatever the topics are called, so a second Orderflow needs a cluster of its own; \
+     group has its service's name behind topics.prefix, so a second Orderflow on one cluster needs a prefix of its own; \
      several instances of one service share a database on PostgreSQL."
 
     FencedMember "fenced-member" Halted "Another process took this one's place in the group"

@@ -436,9 +436,7 @@ async fn the_next_group_begins_while_one_is_committed() {
         async move { try_once(&store, first, 0).await }
     });
     in_time(until_commit_waits(&schema)).await;
-    let mut unit = in_time(Box::pin(store.begin(second, 0)))
-        .await
-        .expect("begun beside it");
+    let mut unit = in_time(store.begin(second, 0)).await.expect("begun beside it");
     in_time(unit.admit(&[], &[])).await.expect("let in");
     let key = [RowKey::new(SHELF, "0")];
     let mut loading = Box::pin(unit.load(&key));
@@ -497,7 +495,7 @@ async fn a_commit_whose_session_is_ended_has_not_happened() {
     assert_eq!(postgres::ask(&schema.url(), &ended).await, 1);
     let lost = in_time(committing).await.expect("no panic");
     assert!(matches!(&lost, Err(StoreError::Unknown(_))), "{lost:?}");
-    assert_eq!(in_time(Box::pin(store.resolve(at))).await, Ok(Outcome::DidNot));
+    assert_eq!(in_time(store.resolve(at)).await, Ok(Outcome::DidNot));
     assert_eq!(store.outbox(0, 0, 10).await.expect("read").len(), 0);
 }
 

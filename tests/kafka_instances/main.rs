@@ -180,6 +180,24 @@ fn last_assigned(member: &Daemon) -> Option<usize> {
     assigned.then(|| lanes.split(',').filter(|lane| !lane.trim().is_empty()).count())
 }
 
+/// Somebody who holds these rows until he is made to let go, or for two minutes.
+fn hold(fleet: &Fleet, rows: &str) -> Daemon {
+    let lock = format!("BEGIN; SELECT 1 FROM {rows} FOR UPDATE; SELECT pg_sleep(120)");
+    let mut session = fleet.database.session("holder", &lock);
+    let holder = Daemon::start(&mut session, &fleet.system.log_file("holder"));
+    let holds = format!("SELECT count(*) {HOLDER} AND wait_event = 'PgSleep'");
+    wait_until("the lock", SOON, || fleet.database.number(&holds) == Some(1));
+    holder
+}
+
+fn let_go(fleet: &Fleet) {
+    let end = format!("SELECT count(pg_terminate_backend(pid)) {HOLDER}");
+    assert_eq!(fleet.database.number(&end), Some(1));
+}
+
+/// His session: other tests have theirs on the same server.
+const HOLDER: &str = "FROM pg_stat_activity WHERE application_name = 'holder' AND datname = current_database()";
+
 /// Places orders until every lane has applied one that was placed after the call.
 fn until_all_lanes_move(fleet: &Fleet) -> Duration {
     let began = Instant::now();

@@ -6,7 +6,7 @@ use rustix::process::Signal;
 
 use super::support::process::Daemon;
 use super::support::wait_until;
-use super::{SOON, fleet};
+use super::{SOON, fleet, hold, let_go};
 
 #[test]
 #[ignore = "needs Kafka's jars and PostgreSQL; run by ./tests/run"]
@@ -18,19 +18,14 @@ fn a_member_that_slept_in_the_middle_of_a_transaction_is_fenced_and_returns() {
     fleet.place(200);
     fleet.wait_applied(200, SOON);
     // Somebody holds the row that every order needs: the lanes wait for it in the middle of their transaction.
-    let lock = "BEGIN; SELECT 1 FROM inventory.state WHERE entity = 'stock' FOR UPDATE; SELECT pg_sleep(120)";
-    let mut holder = fleet.database.session("holder", lock);
-    let _holder = Daemon::start(&mut holder, &fleet.system.log_file("holder"));
-    let holds = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'holder' AND wait_event = 'PgSleep'";
-    wait_until("the lock", SOON, || fleet.database.number(holds) == Some(1));
+    let _holder = hold(&fleet, "inventory.state WHERE entity = 'stock'");
     fleet.place(300);
     let waiting =
         "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
     wait_until("lanes that wait", SOON, || fleet.database.number(waiting) > Some(0));
 
     sleeper.signal(Signal::STOP);
-    let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'holder'";
-    assert_eq!(fleet.database.number(end), Some(1));
+    let_go(&fleet);
     let asleep = "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction' \
                   AND datname = current_database()";
     wait_until("a transaction that nobody goes on with", SOON, || {

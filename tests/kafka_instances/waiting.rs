@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::support::fleet::Fleet;
 use super::support::process::{Daemon, output_of, shown};
 use super::support::wait_until;
-use super::{ENDED, LANES, SOON, fleet, last_assigned, until_all_lanes_move};
+use super::{ENDED, LANES, SOON, fleet, hold, last_assigned, let_go, until_all_lanes_move};
 
 /// How soon everybody has lanes after somebody joined: less than any patience with a database.
 const SHARED_OUT: Duration = Duration::from_secs(30);
@@ -97,6 +97,24 @@ fn a_member_is_shut_out(fleet: &Fleet) {
     assert_eq!(first.stop(ENDED).code(), Some(0), "{}", first.log());
 }
 
+/// Its claim waits for a row that somebody holds, for longer than anybody waits for its end.
+#[test]
+#[ignore = "needs Kafka's jars and PostgreSQL; run by ./tests/run"]
+fn a_member_in_the_middle_of_a_claim_ends_when_it_is_asked_to() {
+    const WAITS: &str =
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
+    let fleet = fleet();
+    fleet.stock_up();
+    let mut made = fleet.run("inventory", "made");
+    fleet.place(60);
+    fleet.wait_applied(60, SOON);
+    assert_eq!(made.stop(ENDED).code(), Some(0), "{}", made.log());
+    let _holder = hold(&fleet, "inventory.lanes");
+    let mut member = fleet.run("inventory", "member");
+    wait_until("a claim that waits", SOON, || fleet.database.number(WAITS) > Some(0));
+    assert_eq!(member.stop(ENDED).code(), Some(0), "{}", member.log());
+}
+
 fn has(member: &Daemon, lanes: usize) {
     wait_until("its lanes", SOON, || last_assigned(member) == Some(lanes));
 }
@@ -137,19 +155,14 @@ fn lanes_that_stand_still_are_not_healthy() {
     fleet.wait_applied(300, SOON);
     healthy(&fleet);
 
-    // Somebody holds the row that every order needs.
-    let lock = "BEGIN; SELECT 1 FROM inventory.state WHERE entity = 'stock' FOR UPDATE; SELECT pg_sleep(120)";
-    let mut holder = fleet.database.session("holder", lock);
-    let _holder = Daemon::start(&mut holder, &fleet.system.log_file("holder"));
-    let holds = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'holder' AND wait_event = 'PgSleep'";
-    wait_until("the lock", SOON, || fleet.database.number(holds) == Some(1));
+    // The row that every order needs.
+    let _holder = hold(&fleet, "inventory.state WHERE entity = 'stock'");
     fleet.place(300);
     let named: Vec<_> = (0..LANES)
         .map(|lane| format!("lane {lane} has records to handle and has handled none for"))
         .collect();
     unhealthy(&fleet, &named);
-    let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'holder'";
-    assert_eq!(fleet.database.number(end), Some(1));
+    let_go(&fleet);
     fleet.wait_applied(600, SOON);
     healthy(&fleet);
 

@@ -14,19 +14,22 @@ use tempfile::TempDir;
 
 const ORDERS: i64 = 200;
 
+const SERVICES: [&str; 2] = ["inventory", "payment"];
+
 /// Topics, groups, folder and databases of its own.
 struct Pipeline {
     prefix: String,
     folder: TempDir,
-    postgres: Option<Database>,
+    /// Where there is no URL they are files in the folder.
+    databases: Option<String>,
 }
 
 impl Pipeline {
-    fn start(stem: &str, postgres: Option<Database>) -> Self {
+    fn start(stem: &str, databases: Option<String>) -> Self {
         let pipeline = Self {
             prefix: format!("{}.", unique(stem)),
             folder: TempDir::with_prefix("orderflow-pipeline").expect("a temporary folder"),
-            postgres,
+            databases,
         };
         stdout_of(pipeline.orderflow().args(["topics", "apply", "--partitions", "3"]));
         pipeline
@@ -38,8 +41,8 @@ impl Pipeline {
             .current_dir(self.folder.path())
             .env("ORDERFLOW_BROKERS", brokers())
             .env("ORDERFLOW_TOPICS_PREFIX", &self.prefix);
-        if let Some(database) = &self.postgres {
-            command.env("ORDERFLOW_DATABASE", database.url());
+        if let Some(url) = &self.databases {
+            command.env("ORDERFLOW_DATABASE", url);
         }
         command
     }
@@ -87,10 +90,11 @@ impl Pipeline {
 #[test]
 #[ignore = "needs Kafka's jars and PostgreSQL; run by ./tests/run"]
 fn pipelines_whose_prefixes_differ_share_a_cluster_and_nothing_else() {
+    let (_databases, url) = Database::of_services(SERVICES);
     let east = Pipeline::start("east", None);
-    let west = Pipeline::start("west", Some(Database::make()));
+    let west = Pipeline::start("west", Some(url));
     let both = [&east, &west];
-    let mut daemons = both.map(|pipeline| ["inventory", "payment"].map(|service| pipeline.run(service)));
+    let mut daemons = both.map(|pipeline| SERVICES.map(|service| pipeline.run(service)));
     for pipeline in both {
         pipeline.stock_up();
         pipeline.place("7");
@@ -101,7 +105,7 @@ fn pipelines_whose_prefixes_differ_share_a_cluster_and_nothing_else() {
         assert_eq!(totals["orders"], ORDERS, "{audited}");
         assert_eq!(totals["processed"], ORDERS, "{audited}");
         assert_eq!(totals["dead"], 0, "{audited}");
-        for service in ["inventory", "payment"] {
+        for service in SERVICES {
             let members = pipeline.described(service, &["--members"]);
             assert_eq!(members.len(), 1, "nobody of the other pipeline: {members:?}");
             let positions = pipeline.described(service, &[]);

@@ -26,10 +26,23 @@ impl Database {
 
     /// Makes one on the server of this URL.
     pub(crate) fn on(server: String) -> Self {
-        let database = Self {
-            server,
-            name: super::unique("orderflow").replace('-', "_"),
-        };
+        let name = super::unique("orderflow").replace('-', "_");
+        Self::called(server, name)
+    }
+
+    /// Makes one for each of these services, and gives them with a URL in which `{service}` stands for the name of one.
+    pub(crate) fn of_services<const N: usize>(services: [&str; N]) -> ([Self; N], String) {
+        let stem = super::unique("orderflow").replace('-', "_");
+        let of = |service| Self::called(setting("ORDERFLOW_TEST_POSTGRES"), format!("{stem}_{service}"));
+        let databases = services.map(of);
+        let url = databases[0]
+            .url()
+            .replace(&databases[0].name, &format!("{stem}_{{service}}"));
+        (databases, url)
+    }
+
+    fn called(server: String, name: String) -> Self {
+        let database = Self { server, name };
         psql(&database.server, &format!("CREATE DATABASE {}", database.name));
         database
     }

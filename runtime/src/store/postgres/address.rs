@@ -57,13 +57,14 @@ impl PostgresAddress {
     /// Reads `postgres://user@host:port,host:port/database?parameters`.
     ///
     /// Parameters are libpq's, those that `docs/command-line.md` lists; any other is refused, for whoever wrote it relies on
-    /// it. And `schema` of our own, in which `{service}` stands for `service`; it is `{service}` when nobody says anything.
-    /// What the URL leaves open is read from `PGUSER`, `PGSSLMODE`, `PGSSLROOTCERT`, `PGPASSFILE` and `PGPASSWORD`.
+    /// it. And `schema` of our own, which is `{service}` when nobody says anything. Wherever `{service}` stands in the URL, in
+    /// the name of a host or of a user too, it stands for `service`. What the URL leaves open is read from `PGUSER`, `PGSSLMODE`, `PGSSLROOTCERT`, `PGPASSFILE` and `PGPASSWORD`.
     ///
     /// # Errors
     /// What of it cannot be used.
     pub fn parse(url: &str, service: &str) -> Result<Self, InvalidAddress> {
-        let (rest, query) = url.split_once('?').unwrap_or((url, ""));
+        let url = url.replace("{service}", service);
+        let (rest, query) = url.split_once('?').unwrap_or((&url, ""));
         let mut ours = Ours::default();
         let passed_on = ours.take(query)?;
         let config = Config::from_str(&format!("{rest}?{}", passed_on.join("&")));
@@ -201,6 +202,7 @@ fn hosts(config: &Config) -> Result<Vec<(Host, u16)>, InvalidAddress> {
 }
 
 fn schema(said: Option<&str>, service: &str) -> Result<String, InvalidAddress> {
+    // Here once more, for a URL may say its braces in hexadecimal.
     let schema = said.unwrap_or("{service}").replace("{service}", service);
     let reserved = schema.starts_with("pg_") || ["information_schema", "public"].contains(&schema.as_str());
     if schema.is_empty() || schema.len() > NAME_BYTES || schema.contains('\0') || reserved {
@@ -392,6 +394,10 @@ mod tests {
         let shown = format!("{address:?}");
         assert!(!shown.contains("s3cret"), "{shown}");
         assert_eq!(address.tls, TlsMode::Disable);
+        assert_eq!(
+            parse("postgres://{service}@{service}.db/shop").location(),
+            "postgres://inventory.db:5432/shop schema inventory"
+        );
         assert_eq!(
             parse("postgres://me@[::1]/shop").location(),
             "postgres://[::1]:5432/shop schema inventory"

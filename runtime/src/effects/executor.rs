@@ -27,12 +27,17 @@ pub struct Executor {
     under_way: HashMap<Id, Uuid>,
     ready: VecDeque<Event>,
     reload_after: Instant,
+    /// How much more than usual is loaded at once.
+    pages: usize,
     stopped: bool,
 }
 
 /// How long a reload that brought nothing is not repeated: what is left in the database is then of a kind for which there
 /// is no room yet.
 const RELOAD_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The most that is loaded at once is as many times more than usual: with the defaults 32,000 effects, for a moment some 30 MiB.
+const MOST_PAGES: usize = 32;
 
 #[derive(Debug)]
 struct Held {
@@ -54,6 +59,7 @@ impl Executor {
             under_way: HashMap::new(),
             ready: VecDeque::new(),
             reload_after: Instant::now(),
+            pages: 1,
             stopped: false,
         };
         executor.reload(effects);
@@ -61,9 +67,10 @@ impl Executor {
     }
 
     /// Most effects worth loading at once: as many as are held of the kind that holds most, once to call and once to ask.
+    /// More, while what is due first finds no room: what has room may stand behind it.
     #[must_use]
     pub fn capacity(&self) -> usize {
-        self.callers.most_held().saturating_mul(2)
+        self.callers.most_held().saturating_mul(2 * self.pages)
     }
 
     /// Takes effects that have just become durable.
@@ -91,6 +98,9 @@ impl Executor {
         }
         if loaded > 0 && self.held.len() == known {
             self.reload_after = Instant::now() + RELOAD_INTERVAL;
+            self.pages = (self.pages * 2).min(MOST_PAGES);
+        } else {
+            self.pages = 1;
         }
     }
 

@@ -301,6 +301,14 @@ async fn a_reload_that_brings_nothing_is_not_repeated_at_once() {
     assert!(!executor.needs_reload(), "and nothing came of it");
     tokio::time::sleep(RELOAD_INTERVAL).await;
     assert!(executor.needs_reload());
+    // What has room is due behind all of these.
+    assert_eq!(executor.capacity(), 8);
+    executor.reload((4..8).map(asked).chain([effect(2)]).collect());
+    assert_eq!(
+        (executor.held(), executor.needs_reload(), executor.capacity()),
+        (3, false, 4)
+    );
+    assert_eq!(answer_of(executor.next().await), answer_to("key-2"));
 }
 
 #[tokio::test(start_paused = true)]

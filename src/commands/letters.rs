@@ -47,7 +47,13 @@ pub(super) fn among(
 ) -> Result<Vec<Refused>, Stop> {
     loop {
         match read(sent, topic, connection, (deadline, signals)) {
-            Err(Stop::Failed(failure)) if failure.is(Slug::KafkaUnavailable) && !deadline.has_passed() => {
+            Err(Stop::Failed(failure)) if failure.is(Slug::KafkaUnavailable) => {
+                if let Some(exit) = signals.exit() {
+                    return Err(Stop::Signal(exit));
+                }
+                if deadline.has_passed() {
+                    return Err(deadline.failure("the dead letters could not be read").into());
+                }
                 std::thread::sleep(WAIT);
             }
             read => return read,

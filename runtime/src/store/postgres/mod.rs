@@ -113,7 +113,11 @@ impl PostgresStore {
     /// Runs statements that each stand alone.
     async fn run<T>(&self, work: impl AsyncFnOnce(&Session) -> Result<T, Failure>) -> Result<T, StoreError> {
         let lease = self.pool.lease().await?;
-        let done = work(lease.session()?).await;
+        let session = lease.session()?;
+        // Who stops waiting leaves it with a statement that still runs, and nobody else is to wait behind that.
+        lease.lose();
+        let done = work(session).await;
+        lease.keep();
         done.map_err(|failure| lease.judge(failure))
     }
 }

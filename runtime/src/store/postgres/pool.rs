@@ -120,6 +120,11 @@ impl Lease {
         self.lost.store(true, Ordering::Relaxed);
     }
 
+    /// It is of use after all.
+    pub(super) fn keep(&self) {
+        self.lost.store(false, Ordering::Relaxed);
+    }
+
     /// The error in the words of the store; the session is given up where the error says so.
     pub(super) fn judge(&self, failure: Failure) -> StoreError {
         if failure.is_loss() {

@@ -15,15 +15,22 @@ const LEAST_SHARE: usize = 64;
 
 /// The rows of every lane that are not acknowledged yet.
 pub(super) struct Ledger {
-    /// Rows that a client may have. A lane gets its share of them and no more: one whose partition has no leader would fill
-    /// the client else, and no other lane could publish.
-    room: usize,
+    /// What a client may have. A lane gets its share of it and no more: one whose partition has no leader would fill the
+    /// client else, and no other lane could publish.
+    room: Room,
     /// By number of the lane; lanes are partition numbers, so they are dense.
     lanes: Vec<Option<Backlog>>,
     /// The lane whose turn it is to be offered first.
     turn: usize,
     /// Lanes whose prefix moved since the last [`Ledger::settle`].
     moved: Vec<Lane>,
+}
+
+/// What a client has room for, or a lane's share of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Room {
+    pub(super) rows: usize,
+    pub(super) bytes: usize,
 }
 
 /// One lane's rows, from the first that is not acknowledged on.
@@ -33,8 +40,9 @@ struct Backlog {
     /// Sequence of the first row, or of the next one to come.
     first: Sequence,
     rows: VecDeque<Slot>,
-    /// How many rows, from the first on, the current client was given or has no need of.
+    /// How many rows, from the first on, the current client was given or has no need of, and their bytes.
     given: usize,
+    given_bytes: usize,
 }
 
 struct Slot {
@@ -43,8 +51,8 @@ struct Slot {
 }
 
 impl Ledger {
-    /// No lanes yet, in front of clients that hold `room` rows.
-    pub(super) fn new(room: usize) -> Self {
+    /// No lanes yet, in front of clients with so much room.
+    pub(super) fn new(room: Room) -> Self {
         Self {
             room,
             lanes: Vec::new(),
@@ -65,6 +73,7 @@ impl Ledger {
             first,
             rows: VecDeque::new(),
             given: 0,
+            given_bytes: 0,
         });
     }
 
@@ -135,6 +144,7 @@ impl Ledger {
     pub(super) fn restart(&mut self) {
         for backlog in self.lanes.iter_mut().flatten() {
             backlog.given = 0;
+            backlog.given_bytes = 0;
         }
     }
 
@@ -146,13 +156,15 @@ impl Ledger {
     /// Whether rows wait that the current client may be given.
     pub(super) fn is_waiting(&self) -> bool {
         let share = self.share();
-        let waits = |backlog: &Backlog| backlog.given < backlog.rows.len().min(share);
-        self.lanes.iter().flatten().any(waits)
+        self.lanes.iter().flatten().any(|backlog| backlog.next(share).is_some())
     }
 
-    fn share(&self) -> usize {
+    fn share(&self) -> Room {
         let lanes = self.lanes.iter().flatten().count().max(1);
-        (self.room / lanes).max(LEAST_SHARE)
+        Room {
+            rows: (self.room.rows / lanes).max(LEAST_SHARE),
+            bytes: self.room.bytes / lanes,
+        }
     }
 
     fn owned(&mut self, lane: Lane, ownership: u64) -> Option<&mut Backlog> {
@@ -162,18 +174,26 @@ impl Ledger {
 }
 
 impl Backlog {
-    fn offer<E>(&mut self, share: usize, mut take: impl FnMut(&OutboxRow) -> Result<(), E>) -> Result<(), E> {
-        let from = self.given;
-        let length = self.rows.len().min(share).saturating_sub(from).min(RUN);
+    fn offer<E>(&mut self, share: Room, mut take: impl FnMut(&OutboxRow) -> Result<(), E>) -> Result<(), E> {
+        let length = self.rows.len().min(share.rows).saturating_sub(self.given).min(RUN);
         for n in 0..length {
-            let slot = &self.rows[from + n];
+            let Some(slot) = self.next(share) else { break };
             if !slot.acknowledged {
                 take(&slot.row)?;
             }
+            let bytes = slot.bytes();
             self.given += 1;
+            self.given_bytes += bytes;
             crash_points(n, length);
         }
         Ok(())
+    }
+
+    /// The row that the client may be given next; one row it may have, however long.
+    fn next(&self, share: Room) -> Option<&Slot> {
+        let slot = self.rows.get(self.given)?;
+        let fits = self.given < share.rows && self.given_bytes + slot.bytes() <= share.bytes;
+        (fits || self.given == 0).then_some(slot)
     }
 
     /// Says whether the acknowledged prefix moved.
@@ -184,11 +204,22 @@ impl Backlog {
         };
         slot.acknowledged = true;
         let before = self.first;
-        while self.rows.pop_front_if(|slot| slot.acknowledged).is_some() {
+        while let Some(slot) = self.rows.pop_front_if(|slot| slot.acknowledged) {
             self.first += 1;
-            self.given = self.given.saturating_sub(1);
+            if self.given > 0 {
+                self.given -= 1;
+                self.given_bytes -= slot.bytes();
+            }
         }
         self.first > before
+    }
+}
+
+impl Slot {
+    /// As the client counts them, but for what it adds itself.
+    fn bytes(&self) -> usize {
+        let of = |part: &Option<Vec<u8>>| part.as_ref().map_or(0, Vec::len);
+        of(&self.row.key) + of(&self.row.value)
     }
 }
 

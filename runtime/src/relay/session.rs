@@ -25,7 +25,7 @@ use super::refusal::{Refusal, remedy};
 pub(super) const QUEUED_RECORDS: usize = 4_000;
 
 /// Values in librdkafka's queue, KiB: bounds what few large records take, as [`QUEUED_RECORDS`] bounds many small ones.
-const QUEUED_KIBIBYTES: &str = "131072";
+pub(super) const QUEUED_KIBIBYTES: usize = 131_072;
 
 /// Largest record the client sends, bytes: whatever a consumer could fetch. What is refused as oversized must still fit
 /// as a dead letter; facts are bounded before they are written.
@@ -61,7 +61,7 @@ impl Recipe {
             ("linger.ms", &linger),
             ("message.max.bytes", LARGEST_RECORD),
             ("queue.buffering.max.messages", &QUEUED_RECORDS.to_string()),
-            ("queue.buffering.max.kbytes", QUEUED_KIBIBYTES),
+            ("queue.buffering.max.kbytes", &QUEUED_KIBIBYTES.to_string()),
             ("log.connection.close", "false"),
         ];
         let defaults: Vec<_> = defaults.into_iter().filter(|d| !renamed(connection, d.0)).collect();

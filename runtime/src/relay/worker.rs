@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use crate::observer::Observer;
 
-use super::ledger::Ledger;
+use super::ledger::{Ledger, Room};
 use super::refusal::Refusal;
-use super::session::{NotTaken, QUEUED_RECORDS, Recipe, Returned, Session};
+use super::session::{NotTaken, QUEUED_KIBIBYTES, QUEUED_RECORDS, Recipe, Returned, Session};
 use super::{Command, Failure};
 
 /// How the thread paces itself.
@@ -94,7 +94,10 @@ impl Worker {
             observer,
             failure,
             timing,
-            ledger: Ledger::new(QUEUED_RECORDS),
+            ledger: Ledger::new(Room {
+                rows: QUEUED_RECORDS,
+                bytes: QUEUED_KIBIBYTES << 10,
+            }),
             client: Client::Open(session),
             futile: 0,
             progress: Instant::now(),

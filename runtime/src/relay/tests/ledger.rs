@@ -5,13 +5,18 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::relay::Progress;
-use crate::relay::ledger::Ledger;
+use crate::relay::ledger::{Ledger, Room};
 use crate::store::{Lane, Sequence};
 
 use super::{fact, facts};
 
+const ROOM: Room = Room {
+    rows: 4_000,
+    bytes: 1 << 20,
+};
+
 fn opened(lane: Lane, first: Sequence) -> (Ledger, Arc<Progress>) {
-    let mut ledger = Ledger::new(4_000);
+    let mut ledger = Ledger::new(ROOM);
     let progress = Arc::new(Progress::before(first));
     ledger.open(lane, 0, first, Arc::clone(&progress));
     (ledger, progress)
@@ -72,7 +77,7 @@ fn what_nobody_waits_for_is_no_news() {
 /// A partition without a leader acknowledges nothing.
 #[test]
 fn a_lane_that_is_not_acknowledged_leaves_room_for_the_others() {
-    let mut ledger = Ledger::new(400);
+    let mut ledger = Ledger::new(Room { rows: 400, ..ROOM });
     for lane in 0..4 {
         ledger.open(lane, 0, 1, Arc::new(Progress::before(1)));
         ledger.submit(lane, 0, facts(1..=1_000));
@@ -92,6 +97,26 @@ fn a_lane_that_is_not_acknowledged_leaves_room_for_the_others() {
     assert!(!ledger.is_waiting(), "there is nothing to do but wait");
     ledger.acknowledge(0, 1);
     assert!(ledger.is_waiting());
+}
+
+/// Few letters may be as long as all that the client has room for.
+#[test]
+fn a_lane_has_its_share_of_the_bytes_too_and_one_row_in_any_case() {
+    let mut ledger = Ledger::new(Room { bytes: 1_000, ..ROOM });
+    for lane in [0, 1] {
+        ledger.open(lane, 0, 1, Arc::new(Progress::before(1)));
+        let mut rows = facts(1..=5);
+        for row in &mut rows {
+            row.value = Some(vec![b'x'; if lane == 0 { 200 } else { 900 }]);
+        }
+        ledger.submit(lane, 0, rows);
+    }
+    assert_eq!(offered(&mut ledger, 10), [(0, 1), (0, 2), (1, 1)]);
+    assert!(!ledger.is_waiting());
+    ledger.acknowledge(1, 1);
+    assert_eq!(offered(&mut ledger, 10), [(1, 2)]);
+    ledger.restart();
+    assert_eq!(offered(&mut ledger, 10), [(0, 1), (0, 2), (1, 2)]);
 }
 
 #[test]

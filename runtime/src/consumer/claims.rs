@@ -56,8 +56,11 @@ impl<H: Handler, S: Store> Edge<H, S> {
             Err(ServiceError::Store(fenced @ StoreError::Fenced { .. })) => fenced.to_string(),
             claimed => return claimed.map(Some),
         };
-        let said = format!("lanes {lanes:?} wait to be claimed: {why}");
-        self.with.shared.observer.trouble(None, &said);
+        // At the end of the service nobody waits for anything.
+        if !*self.with.shutdown.borrow() {
+            let said = format!("lanes {lanes:?} wait to be claimed: {why}");
+            self.with.shared.observer.trouble(None, &said);
+        }
         self.unclaimed = Some(Unclaimed {
             lanes: lanes.clone(),
             tried: Instant::now(),

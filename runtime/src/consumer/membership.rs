@@ -7,6 +7,7 @@ use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::RDKafkaErrorCode;
 
 use super::client::{client, instance};
+use super::retention::Sweep;
 use super::{Context, Edge};
 use crate::error::{Halt, ServiceError};
 use crate::handler::Handler;
@@ -14,6 +15,9 @@ use crate::store::Store;
 
 /// How long leaving the group may take when the service ends.
 const LEAVE: Duration = Duration::from_millis(700);
+
+/// How much longer than lanes a sweep of old rows may take to end.
+const SWEPT: Duration = Duration::from_millis(200);
 
 impl<H: Handler, S: Store> Edge<H, S> {
     /// The client can do nothing more. One whose session had ended before was fenced by nobody but itself: positions that
@@ -50,16 +54,18 @@ impl<H: Handler, S: Store> Edge<H, S> {
 
     /// Leaves the group in order.
     pub(super) fn leave(mut self, orderly: bool) {
-        if let Some(sweep) = self.sweep.take() {
-            let ended = async { tokio::time::timeout(LEAVE, sweep.end()).await };
-            let _ended_or_late = self.with.runtime.block_on(ended);
-        }
+        // It ends while lanes drain.
+        let swept = self.sweep.take().map(Sweep::end);
         if orderly {
             self.let_go(false);
             // The client waits for it while it closes, which is bounded here.
             self.tell_group(CommitMode::Async);
         } else {
             self.let_go(true);
+        }
+        if let Some(swept) = swept {
+            let ended = async { tokio::time::timeout(SWEPT, swept).await };
+            let _ended_or_late = self.with.runtime.block_on(ended);
         }
         self.answer_the_rest();
         close(self.consumer);

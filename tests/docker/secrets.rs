@@ -106,6 +106,16 @@ fn the_password_of_a_database_is_never_overwritten() {
     assert_eq!(volume.files(), files);
 }
 
+/// A properties file has no blanks in front of a value.
+#[test]
+fn a_password_may_begin_with_a_blank() {
+    let files = Volume::empty().drawn(" a b");
+    assert!(
+        files[2].starts_with("registry.datasource.password=\\ a b\n"),
+        "{files:?}"
+    );
+}
+
 #[test]
 fn what_was_interrupted_is_done_again() {
     for file in FILES {

@@ -238,7 +238,9 @@ impl Pulse {
             .iter()
             .filter(|lane| lane.still_seconds > patience.still.as_secs());
         found.extend(still.map(|LanePulse { lane, still_seconds }| {
-            format!("lane {lane} has records to handle and has handled none for {still_seconds} s")
+            format!(
+                "lane {lane} has records to handle, or waits to be claimed, and has handled none for {still_seconds} s"
+            )
         }));
         found
     }
@@ -272,7 +274,7 @@ mod tests {
         let complaints = known.pulse(after(100, start)).complaints(Duration::ZERO, PATIENCE);
         assert_eq!(
             complaints,
-            ["lane 0 has records to handle and has handled none for 100 s"]
+            ["lane 0 has records to handle, or waits to be claimed, and has handled none for 100 s"]
         );
     }
 

@@ -159,7 +159,7 @@ fn lanes_that_stand_still_are_not_healthy() {
     let _holder = hold(&fleet, "inventory.state WHERE entity = 'stock'");
     fleet.place(300);
     let named: Vec<_> = (0..LANES)
-        .map(|lane| format!("lane {lane} has records to handle and has handled none for"))
+        .map(|lane| format!("lane {lane} has records to handle, or waits to be claimed, and has handled none for"))
         .collect();
     unhealthy(&fleet, &named);
     let_go(&fleet);

@@ -129,12 +129,13 @@ pub fn send<E: Contract>(
     }
 }
 
-/// A record that was refused is not written; others that were sent with it may be, unless the whole topic is denied.
+/// A record that was refused is not written; others that were sent with it may be, what was on its way then included, unless
+/// the whole topic is denied.
 const fn may_be_written(cause: &SinkError, tally: Tally) -> bool {
     match cause {
         SinkError::NotAcknowledged { .. } | SinkError::Stopped => tally.sent > 0,
         SinkError::Denied { .. } => tally.acknowledged > 0,
-        _ => tally.acknowledged + tally.pending() > 0,
+        _ => tally.sent > 1,
     }
 }
 
@@ -243,7 +244,14 @@ mod tests {
             partition: 0,
             reason: "no".to_owned(),
         };
-        assert!(!may_be_written(&refused, tally(0, 3)));
         assert!(may_be_written(&refused, tally(0, 1)));
+        // What was purged on its way counts as failed too.
+        assert!(may_be_written(&refused, tally(0, 3)));
+        let alone = Tally {
+            sent: 1,
+            failed: 1,
+            ..Tally::default()
+        };
+        assert!(!may_be_written(&refused, alone));
     }
 }

@@ -3,7 +3,7 @@
 mod support;
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use orderflow_runtime::partitioner::partition_of;
@@ -12,6 +12,9 @@ use self::support::{PARTITIONS, World, counts, handled, header, open, published,
 
 /// How often somebody has asked in vain by the time that waiting counts as seen.
 const SEEN: usize = 4;
+
+/// How often two lanes have, when they have waited for three seconds: after 50 ms, and then twice as long each time.
+const LONG: usize = 14;
 
 #[test]
 fn a_lane_waits_before_what_it_cannot_read_and_the_others_go_on() {
@@ -47,7 +50,7 @@ fn a_lane_waits_before_what_it_cannot_read_and_the_others_go_on() {
     assert_eq!(world.read("echo").len(), 81);
 }
 
-/// What two lanes hold back is as much as all may.
+/// What two lanes hold back is as much as all may. The third has something to do only when they have stood for seconds.
 #[test]
 fn lanes_that_wait_for_long_leave_room_for_the_others() {
     const RECORDS: usize = 400;
@@ -64,8 +67,15 @@ fn lanes_that_wait_for_long_leave_room_for_the_others() {
     let mut sent = vec![word(1, &keys[0][0], "book-7"), word(2, &keys[1][0], "book-7")];
     let of_all = keys.iter().flat_map(|keys| &keys[..RECORDS]);
     sent.extend((10..).zip(of_all).map(|(n, key)| word(n, key, &long)));
+    let late = sent.split_off(2 + 2 * RECORDS);
     world.send(&sent);
-    world.run_until(|reader| handled(reader) == RECORDS as u64);
+    let (asked, done) = (Arc::clone(&world.library), AtomicBool::new(false));
+    world.run_until(|reader| {
+        if asked.asked.load(Ordering::SeqCst) >= LONG && !done.swap(true, Ordering::SeqCst) {
+            world.send(&late);
+        }
+        handled(reader) == RECORDS as u64
+    });
 
     world.library.closed.store(false, Ordering::SeqCst);
     let all = (keys.len() * RECORDS + 2) as u64;

@@ -9,7 +9,7 @@ use support::cluster::{Sent, produce};
 use support::process::{Daemon, stdout_of};
 use support::records::{Made, order, receipt};
 use support::system::System;
-use support::tools::kafka_tool;
+use support::tools::consumer_groups;
 use support::wait_until;
 
 /// A daemon drains and ends within that, whatever the broker does. Three times what is promised: machines are shared.
@@ -186,16 +186,8 @@ fn a_group_with_another_database_halts_and_names_the_way_out() {
 }
 
 fn has_members(system: &System) -> bool {
-    let mut groups = kafka_tool("org.apache.kafka.tools.consumer.group.ConsumerGroupCommand");
-    groups.args([
-        "--bootstrap-server",
-        &system.brokers(),
-        "--describe",
-        "--group",
-        "inventory",
-        "--state",
-    ]);
-    stdout_of(&mut groups).contains("Stable")
+    let mut groups = consumer_groups(&system.brokers());
+    stdout_of(groups.args(["--describe", "--group", "inventory", "--state"])).contains("Stable")
 }
 
 fn assert_refused(daemon: &mut Daemon, word: &str) {

@@ -13,7 +13,7 @@ use support::cluster::produce;
 use support::process::stdout_of;
 use support::records::{Made, order, receipt};
 use support::system::System;
-use support::tools::kafka_tool;
+use support::tools::consumer_groups;
 use support::wait_until;
 
 const ORDERS: i32 = 5_000;
@@ -107,15 +107,8 @@ impl Group {
 /// The group's lag over all topics, as `kafka-consumer-groups.sh` tells it:
 /// GROUP TOPIC PARTITION CURRENT-OFFSET LOG-END-OFFSET LAG …
 fn lag(system: &System) -> i64 {
-    let mut groups = kafka_tool("org.apache.kafka.tools.consumer.group.ConsumerGroupCommand");
-    groups.args([
-        "--bootstrap-server",
-        &system.brokers(),
-        "--describe",
-        "--group",
-        "inventory",
-    ]);
-    let told = stdout_of(&mut groups);
+    let mut groups = consumer_groups(&system.brokers());
+    let told = stdout_of(groups.args(["--describe", "--group", "inventory"]));
     let rows = told.lines().filter(|line| line.starts_with("inventory "));
     rows.filter_map(|line| line.split_whitespace().nth(5)?.parse::<i64>().ok())
         .sum()

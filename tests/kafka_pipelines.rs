@@ -8,7 +8,7 @@ use serde_json::Value;
 use support::cluster::brokers;
 use support::postgres::Database;
 use support::process::{Daemon, orderflow, stdout_of};
-use support::tools::kafka_tool;
+use support::tools::consumer_groups;
 use support::unique;
 use tempfile::TempDir;
 
@@ -76,11 +76,9 @@ impl Pipeline {
 
     /// Members of a group, and the topics it has positions in, as Kafka's own tool tells them.
     fn described(&self, service: &str, what: &[&str]) -> Vec<Vec<String>> {
-        let mut tool = kafka_tool("org.apache.kafka.tools.consumer.group.ConsumerGroupCommand");
-        tool.args(["--bootstrap-server", &brokers(), "--describe", "--group"])
-            .arg(format!("{}{service}", self.prefix))
-            .args(what);
-        let told = stdout_of(&mut tool);
+        let group = format!("{}{service}", self.prefix);
+        let mut tool = consumer_groups(&brokers());
+        let told = stdout_of(tool.args(["--describe", "--group", &group]).args(what));
         let words = |line: &str| line.split_whitespace().map(str::to_owned).collect();
         let rows = told.lines().filter(|line| line.starts_with(&self.prefix));
         rows.map(words).collect()

@@ -9,7 +9,7 @@ use orderflow_operations::topics::Error;
 use orderflow_operations::topics::tail::{Next, Options, Start, Tail, TailRecord};
 use support::cluster::{self, Sent, brokers, connection, create_topic, produce_in_transaction};
 use support::process::stdout_of;
-use support::tools::kafka_tool;
+use support::tools::consumer_groups;
 use support::unique;
 
 const LIMIT: Duration = Duration::from_secs(10);
@@ -206,8 +206,7 @@ fn marks_of_transactions_do_not_hold_it_up() {
 fn it_leaves_no_group_behind() {
     let topic = topic_with(1, 1);
     assert_eq!(all(options(&topic, Start::Beginning)).len(), 1);
-    let mut groups = kafka_tool("org.apache.kafka.tools.consumer.group.ConsumerGroupCommand");
-    let listed = stdout_of(groups.args(["--bootstrap-server", &brokers(), "--list"]));
+    let listed = stdout_of(consumer_groups(&brokers()).arg("--list"));
     assert!(!listed.lines().any(|group| group == "orderflow-tail"), "{listed}");
 }
 

@@ -20,6 +20,13 @@ pub(crate) fn kafka_tool(class: &str) -> Command {
     command
 }
 
+/// `kafka-consumer-groups.sh` against the given cluster.
+pub(crate) fn consumer_groups(brokers: &str) -> Command {
+    let mut command = kafka_tool("org.apache.kafka.tools.consumer.group.ConsumerGroupCommand");
+    command.args(["--bootstrap-server", brokers]);
+    command
+}
+
 /// kcat against the given cluster.
 ///
 /// # Panics

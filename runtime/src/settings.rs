@@ -13,11 +13,11 @@ pub struct Settings {
     ///
     /// [`Store::BATCH_RECORDS`]: crate::store::Store::BATCH_RECORDS
     pub batch_records: Option<usize>,
-    /// Bytes fetched and not yet handled, over all lanes. Above one fetch, or one full lane stops the others.
+    /// Bytes fetched and not yet handled, over all lanes; full for two seconds, they are divided among the lanes. Above one fetch.
     pub buffered_bytes: usize,
     /// Bytes of one lane fetched and not yet handled; beyond it the lane's partitions are paused.
     pub lane_buffered_bytes: usize,
-    /// Facts of one lane handed to Kafka and not yet acknowledged; beyond it the lane waits.
+    /// Facts of one lane made and not yet acknowledged; beyond it the lane takes no record, answer or timer.
     pub in_flight_facts: usize,
     /// How long a lane may finish its work when its partitions are taken away. Below the session timeout, or the group
     /// gives the lane away meanwhile.

@@ -145,7 +145,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting(
         "runtime.in_flight_facts",
         FROM_THE_RUNTIME,
-        "facts of one lane sent and not yet acknowledged",
+        "facts of one lane made and not yet acknowledged",
     ),
     setting(
         "runtime.drain",

@@ -90,7 +90,8 @@ impl Default for Options {
 /// Blocks the thread. Violations are in the report; an error says nothing about the invariants.
 ///
 /// # Errors
-/// [`AuditError::Deadline`] when the groups do not get there in time, [`AuditError::Stopped`] when that is not waited for; else what is needed to judge is not there.
+/// [`AuditError::Deadline`] when the groups do not get there in time, [`AuditError::Stopped`] when that is not waited for; else
+/// what is needed to judge is not there.
 pub fn audit(
     connection: &Connection,
     names: &TopicNames,

@@ -21,7 +21,7 @@ impl<H: Handler, S: Store> Edge<H, S> {
     pub(super) fn hold_back(&mut self) {
         let shared = Arc::clone(&self.with.shared);
         let (bytes, limit) = (shared.buffered.bytes(), shared.settings.buffered_bytes);
-        self.crowded = self.is_crowded(bytes, limit);
+        self.crowded = self.stays_crowded(bytes, limit);
         let room = if self.crowded {
             limit / self.lanes.len().max(1)
         } else {
@@ -33,8 +33,9 @@ impl<H: Handler, S: Store> Edge<H, S> {
         }
     }
 
-    /// Whether the buffers are full and stay so: until half is handled, once they were full for a while.
-    fn is_crowded(&mut self, bytes: usize, limit: usize) -> bool {
+    /// Whether the buffers are full and stay so, after a moment for the lanes: until half is handled, once they were full for a
+    /// while.
+    fn stays_crowded(&mut self, bytes: usize, limit: usize) -> bool {
         if bytes < limit {
             self.full_since = None;
             return self.crowded && bytes >= limit / 2;

@@ -98,8 +98,8 @@ impl Ledger {
     }
 
     /// Offers the rows that the current client was not given, lane after lane, each in sequence order, until every lane
-    /// had its run or its share. Stops at the first row that is not taken: it is offered again first of its lane, and the next lane
-    /// is first to offer.
+    /// had its run or its share. Stops at the first row that is not taken: it is offered again first of its lane, and the
+    /// next lane is first to offer.
     ///
     /// # Errors
     /// What `take` said of the row it did not take.

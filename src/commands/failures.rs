@@ -294,7 +294,10 @@ pub(super) fn of_postgres(error: &postgres::OpenError) -> Failure {
 /// What a ledger that does not open is called.
 pub(super) fn of_ledger(error: &LedgerError) -> Failure {
     match error {
-        LedgerError::Layout { .. } | LedgerError::Pragma { .. } => Failure::from_error(Slug::StoreRefused, error),
+        LedgerError::Layout { .. } => Failure::from_error(Slug::StoreRefused, error),
+        // SQLite says nothing of why; on a full disk the log cannot be begun.
+        LedgerError::Pragma { .. } => Failure::from_error(Slug::StoreRefused, error)
+            .hint("is its disk full, or its file system one that SQLite cannot lock? --data-dir names another folder"),
         LedgerError::Database { source, .. } if is_damage(source) => Failure::from_error(Slug::DatabaseDamaged, error),
         _ => Failure::from_error(Slug::StoreUnavailable, error),
     }

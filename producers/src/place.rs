@@ -142,7 +142,7 @@ pub fn place(
             position: sink.positions().pop(),
             order,
         }),
-        Err(cause @ (SinkError::NotAcknowledged { .. } | SinkError::Stopped)) => Err(PlaceError::MaybeWritten {
+        Err(cause) if cause.may_be_written(sink.tally()) => Err(PlaceError::MaybeWritten {
             order_id: order.order_id,
             placed_at: order.placed_at,
             cause,

@@ -19,7 +19,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use rdkafka::types::RDKafkaErrorCode;
 
 use crate::Stop;
-use ledger::{Ledger, is_about_size};
+use ledger::{Ledger, Refusal, is_about_size};
 
 pub use error::SinkError;
 pub use latency::Latency;
@@ -281,25 +281,23 @@ impl Sink {
         if let Some((key, bytes)) = refusal.too_large {
             return Err(SinkError::TooLarge { topic, key, bytes });
         }
-        let fatal = self.producer.client().fatal_error();
-        if refusal.is_denial
-            || fatal
-                .as_ref()
-                .is_some_and(|(code, why)| is_denied(*code) || follows_denial(why))
-        {
-            let (brokers, right) = (self.brokers.clone(), Right::topic(Operation::Write, topic));
-            return Err(SinkError::Denied { brokers, right });
+        let end = self.end();
+        if refusal.is_denial || end.as_ref().is_some_and(|end| end.is_denial) {
+            return Err(self.denied());
         }
+        let Refusal { partition, reason, .. } = refusal;
         // A fatal error purges the queue, and those reports can come before that of the record it is about.
-        let fatal = fatal.filter(|_| refusal.is_consequence);
-        Err(SinkError::Refused {
-            topic,
-            partition: refusal.partition,
-            reason: fatal.map_or(refusal.reason, |(_, reason)| reason),
-        })
+        match end.filter(|_| refusal.is_consequence) {
+            Some(End { reason, .. }) => Err(SinkError::GaveUp { topic, reason }),
+            None => Err(SinkError::Refused {
+                topic,
+                partition,
+                reason,
+            }),
+        }
     }
 
-    /// The client does not take the record: a fatal error came before it, or it is too large.
+    /// The client does not take the record: it has given up, or the record is too large.
     fn not_taken(&self, error: &KafkaError, key: &str) -> SinkError {
         if let Err(earlier) = self.refused() {
             return earlier;
@@ -309,10 +307,31 @@ impl Sink {
             let (key, bytes) = (key.to_owned(), self.value.len());
             return SinkError::TooLarge { topic, key, bytes };
         }
-        SinkError::Refused {
+        // Who may write to no topic at all is not given the id that a producer needs: that can be known before a first
+        // record is refused.
+        let end = self.end();
+        if end.as_ref().is_some_and(|end| end.is_denial) {
+            return self.denied();
+        }
+        SinkError::GaveUp {
             topic,
-            partition: -1,
-            reason: error.to_string(),
+            reason: end.map_or_else(|| error.to_string(), |end| end.reason),
+        }
+    }
+
+    /// Why the client gave up for good, if it did.
+    fn end(&self) -> Option<End> {
+        let (code, reason) = self.producer.client().fatal_error()?;
+        Some(End {
+            is_denial: is_denied(code) || follows_denial(&reason),
+            reason,
+        })
+    }
+
+    fn denied(&self) -> SinkError {
+        SinkError::Denied {
+            brokers: self.brokers.clone(),
+            right: Right::topic(Operation::Write, &*self.options.topic),
         }
     }
 
@@ -344,6 +363,13 @@ impl std::fmt::Debug for Sink {
     }
 }
 
+/// A fatal error of the client.
+struct End {
+    /// It stems from a right that is missing.
+    is_denial: bool,
+    reason: String,
+}
+
 /// Since when nothing new was acknowledged.
 struct Patient {
     acknowledged: u64,
@@ -366,4 +392,62 @@ fn kafka_headers(event: &impl Contract) -> Option<OwnedHeaders> {
         owned = owned.take().map(|list| list.insert(header));
     });
     owned
+}
+
+#[cfg(test)]
+mod tests {
+    use orderflow_domain::StockReceived;
+    use orderflow_runtime::embedded::EmbeddedBroker;
+    use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+
+    use super::*;
+    use crate::stock::{self, StockOptions};
+
+    const DEADLINE: Duration = Duration::from_secs(30);
+
+    #[test]
+    fn who_may_write_nowhere_is_denied_however_late_the_first_record_comes() {
+        let refused = RDKafkaRespErr::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED;
+        let (sink, error) = given_up_over(refused);
+        assert_eq!(error, sink.denied());
+    }
+
+    #[test]
+    fn a_client_that_gave_up_before_the_first_record_says_why() {
+        let refused = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
+        let (sink, error) = given_up_over(refused);
+        assert!(!error.may_be_written(sink.tally()));
+        let SinkError::GaveUp { topic, reason } = error else {
+            panic!("{error:?}");
+        };
+        assert_eq!(topic, "stock");
+        assert!(reason.contains("Transactional Id authorization failed"), "{reason}");
+    }
+
+    /// What the first record meets when the client was refused the id of a producer before.
+    fn given_up_over(refused: RDKafkaRespErr) -> (Sink, SinkError) {
+        let broker = EmbeddedBroker::start(&[("stock", 1)]).expect("the embedded broker starts");
+        broker
+            .fail_requests(RDKafkaApiKey::InitProducerId, &[refused; 100])
+            .expect("injected");
+        let options = SinkOptions::single("stock");
+        let mut sink = Sink::open(&broker.connection(), options, &Stop::default()).expect("opened");
+        let until = Instant::now() + DEADLINE;
+        while sink.end().is_none() {
+            assert!(Instant::now() < until, "the client does not give up");
+            sink.poll().expect("nothing was sent");
+            std::thread::yield_now();
+        }
+        let error = sink.send(&received()).expect_err("refused");
+        (sink, error)
+    }
+
+    fn received() -> StockReceived {
+        let options = StockOptions {
+            source: "test".to_owned(),
+            event_id: None,
+            occurred_at: None,
+        };
+        stock::received("85123A", 1, &options).expect("sound")
+    }
 }

@@ -120,22 +120,12 @@ pub fn send<E: Contract>(
             positions: sink.positions(),
             event_ids: events.iter().map(|event| event.meta().event_id).collect(),
         }),
-        (Err(cause), Some(first)) if may_be_written(&cause, sink.tally()) => Err(StockError::MaybeWritten {
+        (Err(cause), Some(first)) if cause.may_be_written(sink.tally()) => Err(StockError::MaybeWritten {
             event_id: first.meta().event_id,
             occurred_at: first.meta().occurred_at,
             cause,
         }),
         (Err(cause), _) => Err(StockError::NotWritten(cause)),
-    }
-}
-
-/// A record that was refused is not written; others that were sent with it may be, what was on its way then included, unless
-/// the whole topic is denied.
-const fn may_be_written(cause: &SinkError, tally: Tally) -> bool {
-    match cause {
-        SinkError::NotAcknowledged { .. } | SinkError::Stopped => tally.sent > 0,
-        SinkError::Denied { .. } => tally.acknowledged > 0,
-        _ => tally.sent > 1,
     }
 }
 
@@ -172,8 +162,6 @@ fn meta(product: &str, options: &StockOptions) -> Result<Meta, FieldError> {
 
 #[cfg(test)]
 mod tests {
-    use orderflow_runtime::kafka::{Operation, Right};
-
     use super::*;
 
     fn options() -> StockOptions {
@@ -221,37 +209,5 @@ mod tests {
         };
         assert_eq!(set(-1, "stock_take"), "count: is -1; must not be negative");
         assert_eq!(set(1, ""), "reason: must not be empty");
-    }
-
-    #[test]
-    fn what_was_refused_is_not_written_and_the_rest_may_be() {
-        let tally = |acknowledged, failed| Tally {
-            sent: 3,
-            acknowledged,
-            failed,
-        };
-        let unanswered = SinkError::Stopped;
-        assert!(may_be_written(&unanswered, tally(0, 0)));
-        assert!(!may_be_written(&unanswered, Tally::default()));
-        let denied = SinkError::Denied {
-            brokers: "b".to_owned(),
-            right: Right::topic(Operation::Write, "stock"),
-        };
-        assert!(!may_be_written(&denied, tally(0, 1)));
-        assert!(may_be_written(&denied, tally(1, 1)));
-        let refused = SinkError::Refused {
-            topic: "stock".to_owned(),
-            partition: 0,
-            reason: "no".to_owned(),
-        };
-        assert!(may_be_written(&refused, tally(0, 1)));
-        // What was purged on its way counts as failed too.
-        assert!(may_be_written(&refused, tally(0, 3)));
-        let alone = Tally {
-            sent: 1,
-            failed: 1,
-            ..Tally::default()
-        };
-        assert!(!may_be_written(&refused, alone));
     }
 }

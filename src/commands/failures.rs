@@ -177,7 +177,7 @@ pub(super) fn of_sink(error: &SinkError) -> Failure {
         SinkError::Denied { brokers, right } => return forbidden(brokers, right),
         SinkError::MissingTopic { .. } => Slug::TopicMissing,
         SinkError::TooLarge { .. } => Slug::ValidationFailed,
-        SinkError::Refused { reason, .. } => answered(reason),
+        SinkError::Refused { reason, .. } | SinkError::GaveUp { reason, .. } => answered(reason),
         SinkError::NotAcknowledged { .. } => Slug::Unacknowledged,
         SinkError::Stopped => Slug::Interrupted,
     };

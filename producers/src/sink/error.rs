@@ -5,6 +5,8 @@ use std::time::Duration;
 use orderflow_runtime::kafka::{Distrust, Right};
 use thiserror::Error;
 
+use super::Tally;
+
 /// What ends a run of a [`Sink`](super::Sink). Each says what the caller can do next.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SinkError {
@@ -61,7 +63,7 @@ pub enum SinkError {
         /// Size of its value.
         bytes: usize,
     },
-    /// The broker refused a record for good, or the client gave up for good; what was behind it was not written.
+    /// The broker refused a record for good; what was behind it was not written.
     #[error("{topic}/{partition} refused a record: {reason}")]
     Refused {
         /// The topic.
@@ -69,6 +71,15 @@ pub enum SinkError {
         /// The partition.
         partition: i32,
         /// What the broker or the client said.
+        reason: String,
+    },
+    /// The client gave up for good, over no record of its own; it takes no more. What was not acknowledged before may have
+    /// been written.
+    #[error("the Kafka client gave up, and takes no more records to {topic}: {reason}")]
+    GaveUp {
+        /// The topic.
+        topic: String,
+        /// What the client said.
         reason: String,
     },
     /// Too long without an acknowledgement. What is pending may have been written or not.
@@ -98,6 +109,17 @@ impl SinkError {
     pub const fn is_unavailable(&self) -> bool {
         matches!(self, Self::Unreachable { .. } | Self::NotAcknowledged { .. })
     }
+
+    /// Whether a record of the run that this ended may be in the topic, or is. One that was refused is not; others that
+    /// were sent with it may be, what was on its way then included, unless the whole topic is denied.
+    #[must_use]
+    pub const fn may_be_written(&self, tally: Tally) -> bool {
+        match self {
+            Self::NotAcknowledged { .. } | Self::GaveUp { .. } | Self::Stopped => tally.sent > 0,
+            Self::Denied { .. } => tally.acknowledged > 0,
+            _ => tally.sent > 1,
+        }
+    }
 }
 
 fn seconds(waited: &Duration) -> String {
@@ -106,4 +128,43 @@ fn seconds(waited: &Duration) -> String {
 
 fn said(reason: Option<&str>) -> String {
     reason.map_or(String::new(), |reason| format!(" (the client says: {reason})"))
+}
+
+#[cfg(test)]
+mod tests {
+    use orderflow_runtime::kafka::Operation;
+
+    use super::*;
+
+    #[test]
+    fn what_was_refused_is_not_written_and_the_rest_may_be() {
+        let tally = |acknowledged, failed| Tally {
+            sent: 3,
+            acknowledged,
+            failed,
+        };
+        let unanswered = SinkError::Stopped;
+        assert!(unanswered.may_be_written(tally(0, 0)));
+        assert!(!unanswered.may_be_written(Tally::default()));
+        let denied = SinkError::Denied {
+            brokers: "b".to_owned(),
+            right: Right::topic(Operation::Write, "stock"),
+        };
+        assert!(!denied.may_be_written(tally(0, 1)));
+        assert!(denied.may_be_written(tally(1, 1)));
+        let refused = SinkError::Refused {
+            topic: "stock".to_owned(),
+            partition: 0,
+            reason: "no".to_owned(),
+        };
+        assert!(refused.may_be_written(tally(0, 1)));
+        // What was purged on its way counts as failed too.
+        assert!(refused.may_be_written(tally(0, 3)));
+        let alone = Tally {
+            sent: 1,
+            failed: 1,
+            ..Tally::default()
+        };
+        assert!(!refused.may_be_written(alone));
+    }
 }

@@ -4,13 +4,17 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use orderflow_runtime::observer::Observer;
+use orderflow_runtime::observer::{Logging, Observer};
+use orderflow_runtime::partitioner::partition_of;
 use orderflow_runtime::store::Lane;
 use orderflow_runtime::{Halt, ServiceError, Settings};
 use rdkafka::message::Message;
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
-use self::support::{World, counts, handled, header, open, published, raw, redriven, said, word};
+use self::support::{PARTITIONS, World, counts, handled, header, open, published, raw, redriven, said, word};
 
 #[test]
 fn each_event_is_applied_once_and_said_in_order() {
@@ -227,6 +231,45 @@ fn an_oversized_record_is_refused_before_it_is_read() {
         header(&world.read("words.echo.dlq")[0], "orderflow-reason").as_deref(),
         Some("oversized")
     );
+}
+
+#[test]
+fn what_stands_elsewhere_than_its_key_says_is_taken_and_counted() {
+    let mut world = World::new();
+    let logging = Arc::new(Logging::default());
+    world.observer = Arc::clone(&logging) as Arc<dyn Observer>;
+    let place = partition_of(b"k", PARTITIONS);
+    let elsewhere = (place + 1) % PARTITIONS;
+    world.send(&[
+        word(1, "k", "here").on_partition(place),
+        word(2, "k", "there").on_partition(elsewhere),
+        word(3, "k", "there").on_partition(elsewhere),
+    ]);
+    world.run_until(|reader| handled(reader) == 3 && published(reader) == Ok(true));
+    assert_eq!(counts(&open(&world.database())), [3, 0, 0, 0]);
+    assert_eq!(logging.totals().misplaced, 2);
+    let echoed = world.read("echo");
+    let partitions: Vec<_> = echoed.iter().map(Message::partition).collect();
+    assert_eq!(partitions, [place; 3], "what is said of it goes where its key belongs");
+}
+
+#[test]
+fn a_group_that_did_not_take_positions_is_told_again() {
+    let mut world = World::new();
+    world.settings.group_offset_interval = Duration::from_millis(50);
+    world.send(&[word(1, "k", "one")]);
+    let refused = AtomicBool::new(false);
+    world.run_until(|_| {
+        if world.told() == 1 && !refused.swap(true, Ordering::SeqCst) {
+            let once = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_COMMIT_OFFSET_SIZE];
+            world
+                .broker
+                .fail_requests(RDKafkaApiKey::OffsetCommit, &once)
+                .expect("injected");
+            world.send(&[word(2, "k", "two")]);
+        }
+        world.told() == 2
+    });
 }
 
 /// Panics on the consumer's thread, which nothing else of a service's own runs on.

@@ -11,6 +11,7 @@ mod hold;
 mod incremental;
 mod life;
 mod membership;
+mod offsets;
 mod pressure;
 mod retention;
 mod standing;
@@ -23,7 +24,7 @@ use std::time::{Duration, Instant};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::topic_partition_list::Offset;
 use tokio::sync::watch;
 
 use crate::access;
@@ -82,7 +83,10 @@ pub(crate) struct Edge<H, S> {
     resubscribed: bool,
     /// Whether the group took everything without asking, and has given nothing since.
     lost: bool,
-    told: Instant,
+    /// What the group was told last, and how often it was told anything.
+    told: offsets::Told,
+    times_told: u32,
+    told_at: Instant,
     observed: Instant,
     retained: Instant,
     positions: retention::Positions,
@@ -112,7 +116,9 @@ impl<H: Handler, S: Store> Edge<H, S> {
             hole: None,
             resubscribed: false,
             lost: false,
-            told: Instant::now(),
+            told: offsets::Told::new(),
+            times_told: 0,
+            told_at: Instant::now(),
             observed: Instant::now(),
             retained: Instant::now(),
             positions: retention::Positions::new(),
@@ -188,8 +194,8 @@ impl<H: Handler, S: Store> Edge<H, S> {
         {
             return Err(halt.clone().into());
         }
-        if self.told.elapsed() >= self.with.shared.settings.group_offset_interval {
-            self.told = Instant::now();
+        if self.told_at.elapsed() >= self.with.shared.settings.group_offset_interval {
+            self.told_at = Instant::now();
             self.tell_group(CommitMode::Async);
         }
         if self.retained.elapsed() >= retention::EVERY {
@@ -325,26 +331,6 @@ impl<H: Handler, S: Store> Edge<H, S> {
         let observer = &self.with.shared.observer;
         observer.trouble(None, &news.unwrap_or_else(|| error.to_string()));
         self.complained = Some(Instant::now());
-    }
-
-    /// For lag tools and as a witness: nothing in here relies on it but the check for the right database.
-    fn tell_group(&mut self, mode: CommitMode) {
-        let positions = self.with.shared.positions.take();
-        if positions.is_empty() {
-            return;
-        }
-        self.fenced = 0;
-        let mut offsets = TopicPartitionList::with_capacity(positions.len());
-        for ((source, lane), next) in positions {
-            let topic = &self.with.shared.topology.source(source).topic;
-            if self.lanes.contains_key(&lane) {
-                self.positions.insert((source, lane), next);
-                let _known = offsets.add_partition_offset(topic, lane, Offset::Offset(next.get()));
-            }
-        }
-        if let Err(error) = self.consumer.commit(&offsets, mode) {
-            tracing::debug!(%error, "the group was not told the positions");
-        }
     }
 }
 

@@ -196,6 +196,7 @@ impl World {
         let producer: BaseProducer = config.create().expect("a producer");
         for sent in records {
             let mut record = BaseRecord::to(sent.topic).key(&sent.key).headers(sent.headers.clone());
+            record.partition = sent.partition;
             record.payload = sent.value.as_deref();
             producer
                 .send(record)
@@ -203,6 +204,19 @@ impl World {
                 .expect("room for a record");
         }
         producer.flush(PATIENCE).expect("every record is acknowledged");
+    }
+
+    /// How many records of the topic are handled, as the group was told.
+    pub(crate) fn told(&self) -> i64 {
+        let config = self.broker.connection().client(&[("group.id", "echo")]);
+        let consumer: BaseConsumer = config.create().expect("a consumer");
+        let mut list = TopicPartitionList::new();
+        list.add_partition_range("words", 0, PARTITIONS - 1);
+        let told = consumer.committed_offsets(list, PATIENCE).expect("the group's offsets");
+        told.elements()
+            .iter()
+            .filter_map(|at| at.offset().to_raw().filter(|offset| *offset > 0))
+            .sum()
     }
 
     /// Everything in a topic, partition by partition, each in order.
@@ -248,6 +262,17 @@ pub(crate) struct Sent {
     key: String,
     value: Option<Vec<u8>>,
     headers: OwnedHeaders,
+    partition: Option<i32>,
+}
+
+impl Sent {
+    /// The same, to a partition that its key does not choose.
+    pub(crate) fn on_partition(self, partition: i32) -> Self {
+        Self {
+            partition: Some(partition),
+            ..self
+        }
+    }
 }
 
 /// The word under the key, as the event of number `id`.
@@ -262,6 +287,7 @@ pub(crate) fn raw(key: &str, value: &[u8]) -> Sent {
         key: key.to_owned(),
         value: Some(value.to_vec()),
         headers: OwnedHeaders::new(),
+        partition: None,
     }
 }
 
@@ -274,6 +300,7 @@ pub(crate) fn redriven(letter: &OwnedMessage) -> Sent {
         key,
         value: letter.payload().map(Vec::from),
         headers,
+        partition: None,
     }
 }
 

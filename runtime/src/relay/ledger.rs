@@ -1,6 +1,6 @@
 //! What was handed over and is not acknowledged: pure bookkeeping, without a client.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use crate::store::{Lane, OutboxRow, Sequence};
@@ -20,6 +20,8 @@ pub(super) struct Ledger {
     room: Room,
     /// By number of the lane; lanes are partition numbers, so they are dense.
     lanes: Vec<Option<Backlog>>,
+    /// What the client still has of lanes that were closed, which may be open again: it is of their share.
+    left: BTreeMap<Lane, Room>,
     /// The lane whose turn it is to be offered first.
     turn: usize,
     /// Lanes whose prefix moved since the last [`Ledger::settle`].
@@ -56,13 +58,15 @@ impl Ledger {
         Self {
             room,
             lanes: Vec::new(),
+            left: BTreeMap::new(),
             turn: 0,
             moved: Vec::new(),
         }
     }
 
-    /// Begins a lane at sequence `first`; what was known of it before is forgotten.
+    /// Begins a lane at sequence `first`; what was known of it before is forgotten, but for what the client has of it.
     pub(super) fn open(&mut self, lane: Lane, ownership: u64, first: Sequence, progress: Arc<Progress>) {
+        self.forget(lane);
         let at = index(lane);
         if self.lanes.len() <= at {
             self.lanes.resize_with(at + 1, || None);
@@ -90,11 +94,24 @@ impl Ledger {
 
     /// Forgets a lane. Says whether the current client still has rows of it.
     pub(super) fn close(&mut self, lane: Lane, ownership: u64) -> bool {
-        let given = self.owned(lane, ownership).map(|backlog| backlog.given > 0);
-        if given.is_some() {
-            self.lanes[index(lane)] = None;
+        if self.owned(lane, ownership).is_none() {
+            return false;
         }
-        given.unwrap_or(false)
+        self.forget(lane);
+        self.left.contains_key(&lane)
+    }
+
+    fn forget(&mut self, lane: Lane) {
+        let Some(backlog) = self.lanes.get_mut(index(lane)).and_then(Option::take) else {
+            return;
+        };
+        let given = backlog.rows.iter().take(backlog.given);
+        let rows = given.filter(|slot| !slot.acknowledged).count();
+        if rows > 0 {
+            let left = self.left.entry(lane).or_insert(Room { rows: 0, bytes: 0 });
+            left.rows += rows;
+            left.bytes += backlog.given_bytes;
+        }
     }
 
     /// Offers the rows that the current client was not given, lane after lane, each in sequence order, until every lane
@@ -106,6 +123,7 @@ impl Ledger {
     pub(super) fn offer<E>(&mut self, mut take: impl FnMut(Lane, &OutboxRow) -> Result<(), E>) -> Result<(), E> {
         let (count, share) = (self.lanes.len(), self.share());
         for at in (0..count).map(|n| (self.turn + n) % count) {
+            let share = self.without_what_is_left(lane_of(at), share);
             if let Some(backlog) = &mut self.lanes[at] {
                 let taken = backlog.offer(share, |row| take(lane_of(at), row));
                 if taken.is_err() {
@@ -119,6 +137,13 @@ impl Ledger {
 
     /// Marks a fact as acknowledged. A fact nobody waits for any more is no news.
     pub(super) fn acknowledge(&mut self, lane: Lane, sequence: Sequence) {
+        // What was given first comes back first.
+        if let Some(left) = self.left.get_mut(&lane) {
+            left.rows -= 1;
+            if left.rows == 0 {
+                self.left.remove(&lane);
+            }
+        }
         let backlog = self.lanes.get_mut(index(lane)).and_then(Option::as_mut);
         if backlog.is_some_and(|backlog| backlog.acknowledge(sequence)) && self.moved.last() != Some(&lane) {
             self.moved.push(lane);
@@ -142,6 +167,7 @@ impl Ledger {
     /// What is acknowledged behind it is not repeated: it is in Kafka before anything that the next client adds, so first
     /// copies stay in order. A fact of which this is not known is never passed over.
     pub(super) fn restart(&mut self) {
+        self.left.clear();
         for backlog in self.lanes.iter_mut().flatten() {
             backlog.given = 0;
             backlog.given_bytes = 0;
@@ -156,7 +182,11 @@ impl Ledger {
     /// Whether rows wait that the current client may be given.
     pub(super) fn is_waiting(&self) -> bool {
         let share = self.share();
-        self.lanes.iter().flatten().any(|backlog| backlog.next(share).is_some())
+        let mut lanes = (0..).zip(&self.lanes);
+        lanes.any(|(lane, backlog)| {
+            let share = self.without_what_is_left(lane, share);
+            backlog.as_ref().is_some_and(|backlog| backlog.next(share).is_some())
+        })
     }
 
     fn share(&self) -> Room {
@@ -164,6 +194,16 @@ impl Ledger {
         Room {
             rows: (self.room.rows / lanes).max(LEAST_SHARE),
             bytes: self.room.bytes / lanes,
+        }
+    }
+
+    fn without_what_is_left(&self, lane: Lane, share: Room) -> Room {
+        let Some(left) = self.left.get(&lane) else {
+            return share;
+        };
+        Room {
+            rows: share.rows.saturating_sub(left.rows),
+            bytes: share.bytes.saturating_sub(left.bytes),
         }
     }
 
@@ -189,11 +229,11 @@ impl Backlog {
         Ok(())
     }
 
-    /// The row that the client may be given next; one row it may have, however long.
+    /// The row that the client may be given next; one row it may have, however long, where it has none.
     fn next(&self, share: Room) -> Option<&Slot> {
         let slot = self.rows.get(self.given)?;
         let fits = self.given < share.rows && self.given_bytes + slot.bytes() <= share.bytes;
-        (fits || self.given == 0).then_some(slot)
+        (fits || self.given == 0 && share.rows > 0).then_some(slot)
     }
 
     /// Says whether the acknowledged prefix moved.

@@ -99,6 +99,24 @@ fn a_lane_that_is_not_acknowledged_leaves_room_for_the_others() {
     assert!(ledger.is_waiting());
 }
 
+/// Lanes come and go while a partition has no leader, and the client keeps what it was given.
+#[test]
+fn what_the_client_has_of_a_lane_is_of_its_share_when_it_comes_again() {
+    let mut ledger = Ledger::new(Room { rows: 200, ..ROOM });
+    let come = |ledger: &mut Ledger, ownership| {
+        ledger.open(0, ownership, 1, Arc::new(Progress::before(1)));
+        ledger.submit(0, ownership, facts(1..=1_000));
+        let taken = offered(ledger, 1_000).len();
+        assert!(ledger.close(0, ownership));
+        taken
+    };
+    assert_eq!([1, 2, 3].map(|ownership| come(&mut ledger, ownership)), [200, 0, 0]);
+    (1..=150).for_each(|sequence| ledger.acknowledge(0, sequence));
+    assert_eq!(come(&mut ledger, 4), 150, "as much as came back");
+    ledger.restart();
+    assert_eq!(come(&mut ledger, 5), 200, "another client");
+}
+
 /// Few letters may be as long as all that the client has room for.
 #[test]
 fn a_lane_has_its_share_of_the_bytes_too_and_one_row_in_any_case() {

@@ -12,7 +12,7 @@ use crate::error::ServiceError;
 use crate::kafka::{self, Asking, Connection, Operation, Right};
 use crate::topology::Source;
 
-/// How long one topic has to give a record, its end, or a refusal.
+/// How long one topic has to give its ends, or a refusal.
 const ANSWER: Duration = Duration::from_secs(3);
 
 /// Tells a topic that this client may not see from one that is not there. `found` is what the cluster lists.
@@ -37,16 +37,14 @@ pub(crate) fn check_hidden<C: ConsumerContext>(
     Ok(())
 }
 
-/// The error of a group that was refused a fetch: asks each topic by itself, for the refusal does not say which it was.
-pub(crate) fn unreadable(connection: &Connection, sources: &[Source]) -> ServiceError {
-    let refused = sources.iter().find(|source| may_not_read(connection, &source.topic));
-    match refused {
-        Some(source) => forbidden(&connection.brokers, Right::topic(Operation::Read, &*source.topic)),
-        None => ServiceError::Denied {
-            brokers: connection.brokers.clone(),
-            why: "it denied reading a topic for a moment, and grants it now".to_owned(),
-        },
-    }
+/// The right that a group lacks which was refused a fetch: asks each topic by itself, for the refusal does not say which it
+/// was. `None` where none refuses it any more: brokers hear of rights one after the other.
+pub(crate) fn unreadable(connection: &Connection, sources: &[Source], partitions: i32) -> Option<ServiceError> {
+    let refused = sources
+        .iter()
+        .find(|source| may_not_read(connection, &source.topic, partitions))?;
+    let right = Right::topic(Operation::Read, &*refused.topic);
+    Some(forbidden(&connection.brokers, right))
 }
 
 /// A right that is missing at these brokers.
@@ -57,23 +55,28 @@ pub(crate) fn forbidden(brokers: &str, right: Right) -> ServiceError {
     }
 }
 
-fn may_not_read(connection: &Connection, topic: &str) -> bool {
-    let Ok(client) = reader(connection, topic) else {
+fn may_not_read(connection: &Connection, topic: &str, partitions: i32) -> bool {
+    let Ok(client) = reader(connection, topic, partitions) else {
         return false;
     };
+    // Who may not even see it is told nothing by a fetch that is never sent.
+    if kafka::hides(&client, topic) {
+        return true;
+    }
     let until = Instant::now() + ANSWER;
-    while Instant::now() < until {
+    let mut readable = 0;
+    while readable < partitions && Instant::now() < until {
         match client.poll(Duration::from_millis(100)) {
             Some(Err(error)) if kafka::is_topic_denial(&error) => return true,
-            Some(Ok(_) | Err(KafkaError::PartitionEOF(_))) => return false,
-            Some(Err(_)) | None => {}
+            Some(Err(KafkaError::PartitionEOF(_))) => readable += 1,
+            Some(_) | None => {}
         }
     }
     false
 }
 
-/// A client at the end of the topic's first partition, in no group.
-fn reader(connection: &Connection, topic: &str) -> KafkaResult<BaseConsumer<Asking>> {
+/// A client at the end of each of the topic's partitions, which brokers share among them, in no group.
+fn reader(connection: &Connection, topic: &str, partitions: i32) -> KafkaResult<BaseConsumer<Asking>> {
     let properties = [
         ("group.id", "orderflow-looks-at-topics"),
         ("enable.auto.commit", "false"),
@@ -83,8 +86,10 @@ fn reader(connection: &Connection, topic: &str) -> KafkaResult<BaseConsumer<Aski
     let client: BaseConsumer<Asking> = connection
         .client(&properties)
         .create_with_context(Asking::of(connection))?;
-    let mut first = TopicPartitionList::new();
-    first.add_partition_offset(topic, 0, Offset::End)?;
-    client.assign(&first)?;
+    let mut ends = TopicPartitionList::new();
+    for partition in 0..partitions {
+        ends.add_partition_offset(topic, partition, Offset::End)?;
+    }
+    client.assign(&ends)?;
     Ok(client)
 }

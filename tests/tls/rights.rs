@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::guarded::{ADMIN, Client, Guarded, Rights};
 use crate::refused;
@@ -72,6 +72,47 @@ fn each_right_that_is_missing_is_named() {
     to_commands(&guarded, &mut rights);
     to_daemons([&inventory, &payment], &mut rights);
     to_who_sees_a_topic_and_may_not_use_it(&guarded, &inventory, &mut rights);
+}
+
+#[test]
+#[ignore = "needs the feature tls and Kafka's jars; run by ./tests/run"]
+fn a_right_that_is_withdrawn_ends_a_daemon_at_work() {
+    let guarded = Guarded::start();
+    let mut rights = Rights::of(&guarded);
+    let admin = guarded.client(ADMIN);
+    admin.run(&["topics", "apply", "--partitions", "2"]);
+    for right in &documented()["run inventory"] {
+        rights.grant("inventory", right);
+    }
+    let client = guarded.client("inventory");
+    for (right, code, missed) in [
+        ("Read topic orders", 3, "denies this client Read on topic orders\n"),
+        (
+            "Read group inventory",
+            3,
+            "denies this client Read on group inventory\n",
+        ),
+        ("Write topic inventory", 5, "this client lacks Write on topic inventory"),
+    ] {
+        let mut daemon = client.start(&["run", "inventory"]);
+        daemon.wait_for_log("assigned", Duration::from_secs(30));
+        rights.revoke("inventory", right);
+        // What is withdrawn is noticed where it is used.
+        admin.run(&["order", "place", "--item", "85123A:6:2.55"]);
+        let deadline = Instant::now() + Duration::from_mins(1);
+        while daemon.is_running() {
+            assert!(Instant::now() < deadline, "goes on without {right}\n{}", daemon.log());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        assert_eq!(daemon.wait(Duration::ZERO).code(), Some(code), "{}", daemon.log());
+        assert!(daemon.log().contains(missed), "{right}\n{}", daemon.log());
+        rights.grant("inventory", right);
+    }
+    // Nothing was lost on the way.
+    let mut daemon = client.start(&["run", "inventory"]);
+    let facts = || admin.run(&["topics", "tail", "inventory"]).lines().count();
+    wait_until("a fact of each order", Duration::from_secs(30), || facts() >= 3);
+    assert_eq!(daemon.stop(Duration::from_secs(10)).code(), Some(0), "{}", daemon.log());
 }
 
 fn who_works_with_the_daemons(guarded: &Guarded, rights: &mut Rights, documented: &BTreeMap<String, Vec<String>>) {

@@ -307,10 +307,7 @@ impl<H: Handler, S: Store> Edge<H, S> {
         match error.rdkafka_error_code() {
             Some(RDKafkaErrorCode::AutoOffsetReset) => self.check_positions(),
             Some(RDKafkaErrorCode::NotImplemented) => Err(self.codec().into()),
-            Some(RDKafkaErrorCode::TopicAuthorizationFailed) => Err(access::unreadable(
-                &self.with.connection,
-                &self.with.shared.topology.sources,
-            )),
+            Some(RDKafkaErrorCode::TopicAuthorizationFailed) => self.refused_a_topic(error),
             Some(RDKafkaErrorCode::GroupAuthorizationFailed) => {
                 let right = Right::group(Operation::Read, &*self.with.shared.topology.group_id);
                 Err(access::forbidden(&self.with.connection.brokers, right))
@@ -320,6 +317,17 @@ impl<H: Handler, S: Store> Edge<H, S> {
                 Ok(())
             }
         }
+    }
+
+    /// A broker that refuses a fetch which every broker grants when asked is one that has not heard of the right yet: the
+    /// client tries again by itself.
+    fn refused_a_topic(&mut self, error: &KafkaError) -> Result<(), ServiceError> {
+        let topology = &self.with.shared.topology;
+        let missing = access::unreadable(&self.with.connection, &topology.sources, topology.lanes());
+        if missing.is_none() {
+            self.complain(error);
+        }
+        missing.map_or(Ok(()), Err)
     }
 
     /// Says what is wrong with the connection once in a while: librdkafka says it many times a second, in turns.

@@ -213,8 +213,12 @@ slugs! {
      (--data-dir, or another schema). A prefix makes groups of other names too; those of before can be deleted with kafka-consumer-groups.sh."
 
     TopicGrown "topic-grown" Halted "A topic has another number of partitions"
-    "With another number of partitions the records of a key go elsewhere than before, and their order is lost. Stop the \
-     producers, let the services read to the end with the old number, then move to new topics and databases."
+    "With another number of partitions the records of a key go elsewhere than before, and those from before and after are \
+     read in no order. To grow topics, stop the producers, wait until orderflow audit ends with 0, end the services, give \
+     every topic the new number with kafka-topics.sh --alter, and start each service once with --adopt-partitions: it \
+     records the new number and goes on. Where they have grown with records in them the same is the way on: every record is \
+     applied once all the same, and only the order of a key's records across that moment is lost. With fewer partitions \
+     than before the topic is another one: see orderflow explain topic-truncated."
 
     TopicHole "topic-hole" Halted "Records are missing in the middle of a topic"
     "Topics written without transactions and without compaction have no holes, so a missing offset is a lost record. Look \
@@ -365,7 +369,7 @@ mod tests {
 
     #[test]
     fn settings_and_limits_that_are_named_are_those_there_are() {
-        let apart = |c: char| !(c.is_ascii_alphanumeric() || c == '.' || c == '_');
+        let apart = |c: char| !(c.is_ascii_alphanumeric() || ".-_".contains(c));
         let ours = |word: &&str| word.starts_with("runtime.") || word.starts_with("topics.");
         for slug in Slug::ALL {
             for word in slug.explanation().split(apart).filter(ours) {

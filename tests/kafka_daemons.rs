@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -183,6 +184,24 @@ fn a_group_with_another_database_halts_and_names_the_way_out() {
     let mut stranger = system.run_logging_to("inventory", "stranger");
     assert_eq!(stranger.wait(A_SESSION + ENDED).code(), Some(5), "{}", stranger.log());
     assert!(stranger.log().contains("--adopt-database"), "{}", stranger.log());
+
+    let mut command = system.orderflow();
+    command.args(["run", "inventory", "--adopt-database"]);
+    let mut adopting = Daemon::start(&mut command, &system.log_file("adopting"));
+    assert_each_once(&system, 10);
+    let told = stdout_of(system.orderflow().args(["topics", "tail", "inventory"]));
+    let ids: BTreeSet<_> = told.lines().map(event_id).collect();
+    assert_eq!(
+        (told.lines().count(), ids.len()),
+        (20, 10),
+        "said again under the ids they had"
+    );
+    assert!(adopting.stop(ENDED).success(), "{}", adopting.log());
+}
+
+fn event_id(line: &str) -> String {
+    let fact: serde_json::Value = serde_json::from_str(line).expect("NDJSON");
+    fact["value"]["meta"]["event_id"].to_string()
 }
 
 fn has_members(system: &System) -> bool {

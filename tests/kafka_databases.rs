@@ -317,9 +317,38 @@ fn topics_of_different_partition_counts_are_refused() {
     );
 }
 
+/// Changed behind our back: `topics apply` makes them otherwise.
 #[test]
 #[ignore = "needs Kafka's jars; run by ./tests/run"]
-fn topics_that_have_grown_halt_the_service() {
+fn topics_that_cannot_hold_what_they_are_for_are_refused() {
+    let system = System::start(1);
+    configure(&system, "orders.inventory.dlq", "max.message.bytes=1048588");
+    let small = [
+        "topics-not-ready",
+        "orders.inventory.dlq takes records up to 1048588 bytes",
+    ];
+    refused(&system, UNAVAILABLE, &small);
+    configure(&system, "orders.inventory.dlq", "max.message.bytes=67108864");
+    configure(&system, "stock.inventory.redrive", "max.message.bytes=1048588");
+    let small = [
+        "topics-not-ready",
+        "stock.inventory.redrive takes records up to 1048588 bytes",
+    ];
+    refused(&system, UNAVAILABLE, &small);
+    configure(&system, "stock.inventory.redrive", "max.message.bytes=67108864");
+    configure(&system, "orders", "cleanup.policy=compact");
+    refused(&system, UNAVAILABLE, &["topics-not-ready", "orders is compacted"]);
+}
+
+fn configure(system: &System, topic: &str, setting: &str) {
+    let mut tool = kafka_tool("kafka.admin.ConfigCommand");
+    tool.args(["--bootstrap-server", &system.brokers()]);
+    stdout_of(tool.args(["--alter", "--topic", topic, "--add-config", setting]));
+}
+
+#[test]
+#[ignore = "needs Kafka's jars; run by ./tests/run"]
+fn topics_that_have_grown_halt_the_service_until_it_is_said_to_be_meant() {
     let system = stopped();
     for topic in ["orders", "stock", "orders.inventory", "stock.inventory"] {
         let topics = if topic.contains('.') {
@@ -338,10 +367,24 @@ fn topics_that_have_grown_halt_the_service() {
             "topic-grown",
             "topic orders has 3 partitions",
             "when it had 2",
-            "stop producing",
+            "hint: --adopt-partitions",
         ],
     );
     assert_whole(&system);
+
+    let mut command = system.orderflow();
+    command.args(["run", "inventory", "--adopt-partitions"]);
+    let mut adopting = Daemon::start(&mut command, &system.log_file("adopting"));
+    place(&system, 60);
+    system.wait_caught_up("inventory");
+    assert!(adopting.stop(ENDED).success(), "{}", adopting.log());
+    let mut again = system.run_logging_to("inventory", "again");
+    place(&system, 60);
+    system.wait_caught_up("inventory");
+    assert!(again.stop(ENDED).success(), "once is enough: {}", again.log());
+    assert_whole(&system);
+    let third = "SELECT sum(applied) > 0 FROM v_progress WHERE topic = 'orders' AND partition = 2";
+    assert_eq!(system.number("inventory", third), Some(1));
 }
 
 /// Changes a topic behind our back, with Kafka's own tool.

@@ -22,7 +22,7 @@ use crate::observer::{Logging, Observer};
 use crate::relay::{Relay, RelayError};
 use crate::settings::{Cluster, Settings};
 use crate::shared::{Buffered, GroupPositions, Shared};
-use crate::store::{Store, TopicCount};
+use crate::store::{Store, StoreError, TopicCount};
 use crate::topology::{Source, Topics, Topology};
 
 /// How long the cluster has to answer when a service starts.
@@ -159,7 +159,14 @@ impl<H: Handler> Service<H> {
             let memory = (self.settings.dense, self.settings.inbox_retention);
             limits::check(connection, &sources, memory).await?;
         }
-        let identity = store.prepare(&self.group, &counts).await?;
+        let identity = match store.prepare(&self.group, &counts).await {
+            Err(grown @ StoreError::Grown { .. }) if self.settings.adopt_partitions => {
+                tracing::warn!(%grown, "taken as meant");
+                store.grow(&counts).await?;
+                store.prepare(&self.group, &counts).await?
+            }
+            prepared => prepared?,
+        };
         consumer::check_membership(&self.settings, &identity)?;
         let client = consumer::client(connection, &self.settings, (&self.group_id, &identity))?;
         let relay = Relay::start(

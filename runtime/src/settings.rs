@@ -54,6 +54,8 @@ pub struct Settings {
     pub dense: bool,
     /// Takes a group that has positions elsewhere into this database as it is: the answer to the wrong-database halt.
     pub adopt_database: bool,
+    /// Takes topics that have more partitions than the database was filled with: the answer to the grown-topic halt.
+    pub adopt_partitions: bool,
     /// Compression of what is published; `gzip` or `none` where other clients read without extras.
     pub compression: String,
     /// How long the producer waits for a batch to fill.
@@ -113,6 +115,7 @@ impl Default for Settings {
             start: StartAt::Earliest,
             dense: true,
             adopt_database: false,
+            adopt_partitions: false,
             compression: "lz4".to_owned(),
             linger: Duration::from_millis(2),
             cluster: Cluster::Kafka,

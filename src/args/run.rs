@@ -60,4 +60,7 @@ pub(crate) struct ServiceArgs {
     /// Take over a group that has positions this database does not know. For once, and only when it is meant
     #[arg(long)]
     pub(crate) adopt_database: bool,
+    /// Go on with topics that have more partitions than before. For once, when what was there before is read to the end
+    #[arg(long)]
+    pub(crate) adopt_partitions: bool,
 }

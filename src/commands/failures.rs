@@ -216,6 +216,9 @@ fn of_halt(halt: &Halt) -> Failure {
         Halt::WrongDatabase { .. } => failure
             .hint("--adopt-database, once, if this database is meant to take over")
             .hint("orderflow explain wrong-database"),
+        Halt::TopicGrown(_) => failure
+            .hint("--adopt-partitions, once, if it is meant: best when all that was written before is read")
+            .hint("orderflow explain topic-grown"),
         Halt::Flood(_) => failure
             .hint("look at the dead letters with orderflow topics tail TOPIC.GROUP.dlq, and mend their producer")
             .hint("then start with a higher limit until good records come again; a restart alone stops again")

@@ -61,6 +61,7 @@ pub(super) fn run(command: &RunCommand, global: &GlobalArgs) -> Outcome {
 fn prepared(args: &ServiceArgs, global: &GlobalArgs) -> Result<Settings, Failure> {
     let mut settings = prepare(global, &(), Talk::Daemon)?;
     settings.runtime.adopt_database = args.adopt_database;
+    settings.runtime.adopt_partitions = args.adopt_partitions;
     Ok(settings)
 }
 

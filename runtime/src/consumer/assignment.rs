@@ -134,8 +134,8 @@ impl<H: Handler, S: Store> Edge<H, S> {
             if *partition >= topology.lanes() {
                 let counted = topology.lanes();
                 return Err(Halt::TopicGrown(format!(
-                    "{topic} has a partition {partition}, this group began with {counted}: stop producing, read to the \
-                     end, then move the group to topics of the new count"
+                    "{topic} has a partition {partition}, and had {counted} partitions when this member began: a key's \
+                     records would be on two partitions"
                 ))
                 .into());
             }

@@ -80,7 +80,8 @@ macro_rules! store_conformance_cases {
                 fresh_until_something_is_handled,
                 an_identity_for_life,
                 another_group_is_refused,
-                a_grown_topic_is_refused;
+                a_grown_topic_is_refused,
+                more_partitions_are_taken_when_they_are_meant;
             fencing:
                 a_new_lane_is_claimed,
                 the_later_claimant_wins,

@@ -57,6 +57,13 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// [`StoreError::Unusable`] if the database belongs to another group, [`StoreError::Grown`] if a count differs.
     fn prepare(&self, group: &str, topics: &[TopicCount]) -> impl Future<Output = Result<Identity, StoreError>> + Send;
 
+    /// Takes the counts of topics that have more partitions now than were recorded. Fewer stay what [`Store::prepare`]
+    /// refuses: such a topic is another one.
+    ///
+    /// # Errors
+    /// Those of any transaction.
+    fn grow(&self, topics: &[TopicCount]) -> impl Future<Output = Result<(), StoreError>> + Send;
+
     /// Takes over lanes: raises each epoch and says where each stands. One statement per lane, so that of two claimants
     /// the later one wins. A unit that has begun on the lane is over before.
     ///
@@ -200,7 +207,7 @@ pub enum StoreError {
     /// A topic has other partitions than when the database was filled (rule 13). Stop and do not start again.
     #[error(
         "topic {topic} has {partitions} partitions, and the database was filled when it had {recorded}: a key's records would \
-         be on two partitions; stop producing, read and publish to the end, then migrate"
+         be on two partitions"
     )]
     Grown {
         /// The topic.

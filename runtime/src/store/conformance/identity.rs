@@ -90,3 +90,23 @@ pub async fn a_grown_topic_is_refused<G: Ground>(ground: G) {
         .await
         .expect("c was not recorded with 1");
 }
+
+/// More partitions are recorded when somebody says so, and fewer never; what is not recorded yet is left to be.
+pub async fn more_partitions_are_taken_when_they_are_meant<G: Ground>(ground: G) {
+    let store = ground.handle().await;
+    let counts = [topic("a", 12), topic("b", 12)];
+    store.prepare("inventory", &counts).await.expect("recorded");
+    let meant = [topic("a", 13), topic("b", 11), topic("c", 3)];
+    store.grow(&meant).await.expect("recorded");
+    let refused = store.prepare("inventory", &meant).await;
+    let shrunk = StoreError::Grown {
+        topic: "b".to_owned(),
+        partitions: 11,
+        recorded: 12,
+    };
+    assert_eq!(refused, Err(shrunk));
+    store
+        .prepare("inventory", &[topic("a", 13), topic("b", 12), topic("c", 4)])
+        .await
+        .expect("a has grown, b is as it was, c is new");
+}

@@ -164,6 +164,13 @@ impl Store for PostgresStore {
         .await
     }
 
+    async fn grow(&self, topics: &[TopicCount]) -> Result<(), StoreError> {
+        transact(self.pool.lease().await?, async |session| {
+            meta::grow(session, topics).await
+        })
+        .await
+    }
+
     async fn claim(&self, lanes: &[Lane]) -> Result<Vec<Claim>, StoreError> {
         self.run(async |session| {
             let claims = lanes.iter().map(|lane| claim(session, *lane));

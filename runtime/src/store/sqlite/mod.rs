@@ -166,6 +166,16 @@ impl Store for SqliteStore {
         .await
     }
 
+    async fn grow(&self, topics: &[TopicCount]) -> Result<(), StoreError> {
+        self.transact(|connection| {
+            for topic in topics {
+                meta::grow(connection, topic)?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
     async fn claim(&self, lanes: &[Lane]) -> Result<Vec<Claim>, StoreError> {
         self.transact(|connection| lanes.iter().map(|lane| claim(connection, *lane)).collect())
             .await

@@ -73,6 +73,17 @@ pub(in crate::store::postgres) async fn count_partitions(
     Ok(())
 }
 
+/// Records greater partition counts.
+pub(in crate::store::postgres) async fn grow(session: &Session, counts: &[TopicCount]) -> Result<(), Failure> {
+    const GROW: &str = "UPDATE topics SET partition_count = now.partitions \
+        FROM unnest($1::text[], $2::integer[]) AS now (topic, partitions) \
+        WHERE topics.topic = now.topic AND topics.partition_count < now.partitions";
+    let names: Vec<&str> = counts.iter().map(|count| &*count.topic).collect();
+    let partitions: Vec<i32> = counts.iter().map(|count| count.partitions).collect();
+    session.execute(GROW, &[&names, &partitions]).await?;
+    Ok(())
+}
+
 pub(in crate::store::postgres) fn topic(row: &Row) -> Result<TopicCount, Failure> {
     Ok(TopicCount {
         topic: get::<&str>(row, 0)?.into(),

@@ -60,6 +60,15 @@ pub(in crate::store::sqlite) fn count_partitions(connection: &Connection, count:
     .into())
 }
 
+/// Records a greater partition count.
+pub(in crate::store::sqlite) fn grow(connection: &Connection, count: &TopicCount) -> rusqlite::Result<()> {
+    let sql = "UPDATE topics SET partition_count = ?2 WHERE topic = ?1 AND partition_count < ?2";
+    connection
+        .prepare_cached(sql)?
+        .execute(params![count.topic, count.partitions])?;
+    Ok(())
+}
+
 pub(in crate::store::sqlite) fn topics(connection: &Connection) -> rusqlite::Result<Vec<TopicCount>> {
     let mut statement = connection.prepare_cached("SELECT topic, partition_count FROM topics ORDER BY topic")?;
     let rows = statement.query_map([], |row| {

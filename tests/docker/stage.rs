@@ -31,6 +31,7 @@ impl Stage {
             folder: TempDir::with_prefix("orderflow-docker").expect("a temporary folder"),
         };
         stage.scale(inventories);
+        stage.assert_hardened();
         stage.assert_registry_is_used();
         stage
     }
@@ -46,6 +47,17 @@ impl Stage {
         wanted.extend((0..inventories).map(|n| ("inventory", n)));
         self.project.up(&["--scale", &scale], &wanted);
         assert_eq!(self.project.containers("inventory").len(), inventories);
+    }
+
+    /// No daemon can write to its image, is anybody, or has a right that it does not need.
+    fn assert_hardened(&self) {
+        for service in ["inventory", "payment"] {
+            let container = self.container(service, 0);
+            let asked =
+                "{{.Config.User}} {{.HostConfig.ReadonlyRootfs}} {{.HostConfig.CapDrop}} {{.HostConfig.SecurityOpt}}";
+            let found = inspect(&container, asked);
+            assert_eq!(found, "65532:65532 true [ALL] [no-new-privileges:true]", "{service}");
+        }
     }
 
     /// The contracts are in the registry, and each daemon has its ids from there.

@@ -108,7 +108,7 @@ fn dying_on_the_way_out() {
     die_at_each(World::start(), OUTSIDE, seed());
 }
 
-/// Where PostgreSQL is another thing than SQLite: a claim, a transaction of each lane's own, and its commit.
+/// Where PostgreSQL is another thing than SQLite: a claim, transactions of the lanes that are ready together, and their commit.
 const ON_POSTGRES: &[&str] = &[
     "claim.before",
     "claim.after",

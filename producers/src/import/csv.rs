@@ -27,8 +27,10 @@ pub(crate) struct Record {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Broken {
     pub(crate) why: &'static str,
-    /// What stands before its first comma.
+    /// What stands before its first comma; all of the line, if it has none.
     pub(crate) first: Vec<u8>,
+    /// Whether there is a comma: without one nobody knows where the first field ends.
+    pub(crate) has_comma: bool,
 }
 
 pub(crate) struct Records<R> {
@@ -97,15 +99,15 @@ impl<R: BufRead> Records<R> {
             more.push(next);
         };
         more.into_iter().rev().for_each(|line| self.again.push_front(line));
-        let first = first
-            .bytes
-            .split(|byte| *byte == b',')
-            .next()
-            .unwrap_or_default()
-            .to_vec();
+        let comma = first.bytes.iter().position(|byte| *byte == b',');
+        let broken = Broken {
+            why,
+            first: first.bytes[..comma.unwrap_or(first.bytes.len())].to_vec(),
+            has_comma: comma.is_some(),
+        };
         Ok(Record {
             line,
-            content: Err(Broken { why, first }),
+            content: Err(broken),
         })
     }
 }

@@ -9,7 +9,7 @@ use orderflow_domain::Timestamp;
 use orderflow_domain::money::{Currency, parse_decimal_half_even};
 use orderflow_domain::order::check_product_id;
 
-use super::csv::{Broken, Record, Records};
+use super::csv::{Record, Records};
 use super::input::Opened;
 use super::invoices::{Halt, Invoices, Sale};
 use super::{Each, ImportError, ImportOptions, ImportReport, Reason};
@@ -193,12 +193,12 @@ impl Rules {
                     format!("{} columns; the header has {}", fields.len(), columns.count),
                 );
                 report.line(Reason::Unreadable, line);
-                return guess(line, &fields[0], columns, invoices);
+                return guess(line, (&fields[0], fields.len() > 1), columns, invoices);
             }
-            Err(Broken { why, first }) => {
-                report.problem(line, None, *why);
+            Err(broken) => {
+                report.problem(line, None, broken.why);
                 report.line(Reason::Unreadable, line);
-                return guess(line, first, columns, invoices);
+                return guess(line, (&broken.first, broken.has_comma), columns, invoices);
             }
         };
         match self.judge(&fields) {
@@ -299,9 +299,15 @@ fn local(field: &[u8]) -> Option<DateTime> {
     str::from_utf8(field).ok()?.parse().ok()
 }
 
-/// A record that cannot be taken apart: its invoice is what stands before the first comma, if that can be one.
-fn guess(line: u64, first: &[u8], columns: &Columns, invoices: &mut Invoices<'_>) -> Result<(), Halt> {
-    if columns.at[INVOICE] == 0 {
+/// A record that cannot be taken apart: its invoice is what stands before the first comma, if that can be one. Without a
+/// comma it may be cut inside its number, which is then another invoice's; that it is a cancellation shows its first letter.
+fn guess(
+    line: u64,
+    (first, has_comma): (&[u8], bool),
+    columns: &Columns,
+    invoices: &mut Invoices<'_>,
+) -> Result<(), Halt> {
+    if columns.at[INVOICE] == 0 && (has_comma || first.starts_with(b"C")) {
         return hold(line, first, invoices);
     }
     invoices.orphan(line);

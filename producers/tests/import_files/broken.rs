@@ -86,6 +86,9 @@ fn a_line_that_names_no_invoice_holds_back_its_neighbours() {
         (format!(",{sound}"), 2, 2),
         ("??".to_owned(), 2, 2),
         ("C9,\"".to_owned(), 4, 0),
+        // Cut inside its number, which says nothing of whose it was; of a cancellation the first letter is enough.
+        ("4".to_owned(), 2, 2),
+        ("C".to_owned(), 4, 0),
     ] {
         let (_, report) = csv(&[&invoice(1), &invoice(2), &orphan, &invoice(3), &invoice(4)]);
         assert_eq!(
@@ -95,6 +98,22 @@ fn a_line_that_names_no_invoice_holds_back_its_neighbours() {
         );
         assert_eq!(report.count(Unreadable), 1, "{orphan}");
     }
+}
+
+#[test]
+fn a_file_that_ends_inside_a_number_holds_back_its_last_invoice_until_it_is_mended() {
+    let sound = "x,1,2010-12-01 08:26:00,1,,";
+    let lines = ["536364", "536365", "536365"].map(|invoice| format!("{invoice},a,{sound}\n"));
+    let text = format!("{HEADER}{}", lines.concat());
+    let cut = text.len() - lines[2].len() + "5363".len();
+    let (orders, report) = read(&text[..cut]);
+    assert_eq!(
+        (orders.len(), counts(&report)),
+        (1, vec![(Accepted, 1), (Unreadable, 1), (HeldBack, 1)])
+    );
+    let (whole, report) = read(&text);
+    assert_eq!(counts(&report), [(Accepted, 3)]);
+    assert_eq!((whole.len(), &whole[0]), (2, &orders[0]));
 }
 
 #[test]

@@ -137,8 +137,8 @@ slugs! {
      switched off: it is what keeps a password from a stranger."
 
     BuiltWithout "built-without" Usage "This binary cannot do that"
-    "TLS, SCRAM and OAUTHBEARER to Kafka need OpenSSL, which a plain build leaves out: images and packages have it, and \
-     `cargo build --release --features tls` brings it where libssl-dev and pkg-config are installed. Kerberos is in no \
+    "TLS, SCRAM and OAUTHBEARER to Kafka need OpenSSL, which a plain build leaves out: the image (docker/Dockerfile) has it, \
+     and `cargo build --release --features tls` brings it where libssl-dev and pkg-config are installed. Kerberos is in no \
      build."
 
     Forbidden "forbidden" Refused "Kafka denied the operation"

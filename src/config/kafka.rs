@@ -96,7 +96,7 @@ fn check_tokens(connection: &Connection) -> Result<(), Failure> {
 
 fn way_out(unbuilt: &Unbuilt) -> &'static str {
     if unbuilt.comes_with_tls() {
-        "use an image or a package, or build with it: cargo build --release --features tls"
+        "use the image (docker/Dockerfile), or build with it: cargo build --release --features tls"
     } else {
         "set sasl.mechanism to PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER"
     }

@@ -131,7 +131,7 @@ fn what_a_build_cannot_do_is_said_before_anything_connects() {
             stderr(&output),
             format!(
                 "error[built-without]: this binary was built without {needed}\n\
-                 hint: use an image or a package, or build with it: cargo build --release --features tls\n"
+                 hint: use the image (docker/Dockerfile), or build with it: cargo build --release --features tls\n"
             )
         );
     }

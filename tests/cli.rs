@@ -10,6 +10,8 @@ mod input;
 mod secrets;
 #[path = "cli/servers.rs"]
 mod servers;
+#[path = "cli/settings.rs"]
+mod settings;
 #[path = "cli/terminal.rs"]
 mod terminal;
 

@@ -125,7 +125,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting(
         "topics.record_bytes",
         "auto",
-        "largest batch an event topic takes; auto: at least 1MiB",
+        "largest batch an event topic takes, 1MiB or more; auto: at least 1MiB",
     ),
     setting(
         "runtime.batch_records",

@@ -13,6 +13,10 @@ use crate::units;
 /// What stands where the topics that exist, or the defaults of `topics plan`, decide.
 const OPEN: &str = "auto";
 
+/// The least that an event topic may take, bytes. Producers fill their batches up to 1,000,000 (librdkafka's `batch.size`): a
+/// topic that takes less refuses a batch of sound records, and the first of them is blamed for its size.
+const LEAST_BATCH: i64 = 1 << 20;
+
 /// The names of the topics.
 ///
 /// # Errors
@@ -37,7 +41,7 @@ pub(super) fn sizing(said: &Said) -> Result<Sizing, Failure> {
         replication: parse(said, "topics.replication", open(count))?,
         events_kept: parse(said, "topics.events_kept", open(units::duration))?,
         letters_kept: parse(said, "topics.letters_kept", open(units::duration))?,
-        record_bytes: parse(said, "topics.record_bytes", open(bytes))?,
+        record_bytes: parse(said, "topics.record_bytes", open(batch))?,
     })
 }
 
@@ -50,6 +54,12 @@ fn count(text: &str) -> Result<i32, String> {
     number.ok_or_else(|| format!("{text:?} is not a whole number from 1 on"))
 }
 
-fn bytes(text: &str) -> Result<i64, String> {
-    i64::try_from(units::size(text)?).map_err(|_| format!("{text} is too large"))
+fn batch(text: &str) -> Result<i64, String> {
+    let bytes = i64::try_from(units::size(text)?).map_err(|_| format!("{text} is too large"))?;
+    if bytes < LEAST_BATCH {
+        return Err(format!(
+            "{text} is less than 1MiB, and a full batch of the producers would be refused"
+        ));
+    }
+    Ok(bytes)
 }

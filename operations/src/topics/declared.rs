@@ -74,7 +74,7 @@ pub struct Sizing {
     pub events_kept: Option<Duration>,
     /// How long dead-letter and redrive topics keep records; else at least 90 days.
     pub letters_kept: Option<Duration>,
-    /// Largest batch of records an event topic takes, bytes; else at least 1 MiB.
+    /// Largest batch of records an event topic takes, bytes, not less than what producers send at once; else at least 1 MiB.
     pub record_bytes: Option<i64>,
 }
 

@@ -160,7 +160,8 @@ slugs! {
 
     Unacknowledged "unacknowledged" Unreachable "Kafka did not acknowledge in time"
     "The records may have been written and may not. Repeat the command as the hint says, with the same ids: a copy with \
-     the same ids and the same bytes is recognised by every consumer and has no further effect."
+     the same ids and the same bytes is recognised by every consumer and has no further effect. `order emit` makes such a \
+     copy only with both --seed and --start; else a repeat is another load."
 
     StoreUnavailable "store-unavailable" Unreachable "The database cannot be used now"
     "The disk is full, the file is locked by another process, or the folder cannot be written; or no server answers, or it \

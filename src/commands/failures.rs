@@ -57,15 +57,12 @@ pub(super) fn of_place(error: &PlaceError) -> Failure {
     }
 }
 
-/// What a load that did not come to its end is called.
-pub(super) fn of_emit(error: &EmitError) -> Failure {
+/// What a load that did not come to its end is called; `again` says what a repeat would be.
+pub(super) fn of_emit(error: &EmitError, again: &str) -> Failure {
     match error {
         EmitError::Shape(shape) => of_shape(shape),
         EmitError::NotOpened(cause) => of_sink(cause),
-        EmitError::Interrupted { cause, report } => of_sink(cause).hint(format!(
-            "{} of {} orders sent are acknowledged",
-            report.tally.acknowledged, report.tally.sent
-        )),
+        EmitError::Interrupted { cause, .. } => of_sink(cause).hint(again),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use orderflow_producers::emit::{self, Basket, EmitError, EmitOptions, EmitReport, Shape};
 use orderflow_producers::place::{self, PlaceOptions, Placed};
-use orderflow_producers::{SinkOptions, Stop as Ask};
+use orderflow_producers::{SinkOptions, Stop as Ask, Tally};
 use orderflow_schemas::{EventType, Topic};
 use serde::Serialize;
 
@@ -125,11 +125,20 @@ pub(super) fn emit(args: &EmitArgs, global: &GlobalArgs, output: Output) -> Outc
     );
     meter.end();
     let failure = match &emitted {
-        Err(error) => Some(of_emit(error)),
+        Err(error) => Some(of_emit(error, again(args))),
         Ok(_) => None,
     };
     report(emitted, output)?;
     ended(failure, &signals)
+}
+
+/// What it is to send a load once more: the same orders only where every byte of them repeats.
+fn again(args: &EmitArgs) -> &'static str {
+    if args.seed.is_some() && args.start.is_some() {
+        "repeat it as it is: with --seed and --start its orders are the same, and each counts once in any case"
+    } else {
+        "a repeat is another load, beside what is written of this one; with --seed and --start it would be the same"
+    }
 }
 
 fn shape(args: &EmitArgs) -> Shape {
@@ -147,7 +156,11 @@ fn shape(args: &EmitArgs) -> Shape {
 fn report(emitted: Result<EmitReport, EmitError>, output: Output) -> Result<(), Failure> {
     let report = match emitted {
         Ok(report) => report,
-        Err(EmitError::Interrupted { report, .. }) => *report,
+        Err(EmitError::Interrupted { report, .. }) => {
+            let Tally { acknowledged, sent, .. } = report.tally;
+            output.note(&format!("{acknowledged} of {sent} orders sent are acknowledged"));
+            *report
+        }
         Err(EmitError::Shape(_) | EmitError::NotOpened(_)) => return Ok(()),
     };
     output.list("order.emit", &[Emitted::of(&report)])

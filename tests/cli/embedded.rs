@@ -67,6 +67,37 @@ fn an_order_that_may_have_been_written_is_repeated_as_the_hint_says() {
     assert_eq!(flags, again);
 }
 
+/// With its seed and its start a load is the same again; without, whoever repeats it must know that it is another.
+#[test]
+fn a_load_that_was_interrupted_says_what_a_repeat_would_be() {
+    let broker = broker();
+    let load = "order emit --count 3 --seed 7 --start 2026-01-01T00:00:00Z";
+    for (line, again) in [
+        (
+            load,
+            "repeat it as it is: with --seed and --start its orders are the same",
+        ),
+        ("order emit --count 3 --seed 7", "a repeat is another load"),
+        (
+            "order emit --count 3 --start 2026-01-01T00:00:00Z",
+            "a repeat is another load",
+        ),
+    ] {
+        fail_to_write(&broker, RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
+        let output = told(&broker, line);
+        let said = stderr(&output);
+        assert_eq!(output.status.code(), Some(3), "{line}: {said}");
+        assert!(said.contains(&format!("hint: {again}")), "{line}: {said}");
+        assert!(
+            said.starts_with("0 of ") && said.contains(" orders sent are acknowledged\n"),
+            "{line}: {said}"
+        );
+        write_again(&broker);
+    }
+    let output = told(&broker, load);
+    assert!(output.status.success(), "{}", stderr(&output));
+}
+
 #[test]
 fn stock_that_may_not_be_written_is_forbidden_as_an_order_is() {
     let broker = broker();

@@ -73,6 +73,7 @@ fn a_broker_killed_under_load_and_restarted_costs_nothing() {
 
     if load.wait(PUT_IN).code() == Some(UNREACHABLE) {
         // The broker was away for longer than a producer waits: its hint is to repeat the load, byte for byte.
+        assert!(load.log().contains("hint: repeat it as it is"), "{}", load.log());
         load = emit(&world, ORDERS);
     }
     assert!(load.wait(PUT_IN).success(), "{}", load.log());

@@ -6,6 +6,8 @@ mod behaviour;
 mod embedded;
 #[path = "cli/input.rs"]
 mod input;
+#[path = "cli/ledger.rs"]
+mod ledger;
 #[path = "cli/secrets.rs"]
 mod secrets;
 #[path = "cli/servers.rs"]

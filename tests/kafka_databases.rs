@@ -228,7 +228,8 @@ fn a_database_in_use_is_told_with_its_user() {
     assert!(first.is_running(), "{}", first.log());
 }
 
-/// What a rootless user meets; root may write everywhere but here.
+/// What a rootless user meets; root may write everywhere but here. Payment, which opens its ledger before it looks for a
+/// broker, has the same in `tests/cli`.
 #[test]
 #[ignore = "needs Kafka's jars; run by ./tests/run"]
 fn a_folder_that_cannot_be_written_is_named() {

@@ -294,18 +294,43 @@ pub(super) fn of_postgres(error: &postgres::OpenError) -> Failure {
 /// What a ledger that does not open is called.
 pub(super) fn of_ledger(error: &LedgerError) -> Failure {
     match error {
-        LedgerError::Layout { .. } => Failure::from_error(Slug::StoreRefused, error),
+        LedgerError::Layout { .. } => {
+            Failure::from_error(Slug::StoreRefused, error).hint("use the newer program that wrote it")
+        }
         // SQLite says nothing of why; on a full disk the log cannot be begun.
         LedgerError::Pragma { .. } => Failure::from_error(Slug::StoreRefused, error)
             .hint("is its disk full, or its file system one that SQLite cannot lock? --data-dir names another folder"),
-        LedgerError::Database { source, .. } if is_damage(source) => Failure::from_error(Slug::DatabaseDamaged, error),
+        LedgerError::Database { source, .. } => of_books(error, source),
         _ => Failure::from_error(Slug::StoreUnavailable, error),
     }
 }
 
-fn is_damage(error: &rusqlite::Error) -> bool {
-    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
-    matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
+/// Where SQLite says why: the ways out that the database of a service has in the same place.
+fn of_books(error: &LedgerError, why: &rusqlite::Error) -> Failure {
+    use rusqlite::ErrorCode as Code;
+    let (slug, hint) = match why.sqlite_error_code() {
+        Some(Code::DatabaseCorrupt | Code::NotADatabase) => {
+            (Slug::DatabaseDamaged, "keep a copy of it and restore a backup")
+        }
+        Some(Code::ReadOnly | Code::PermissionDenied | Code::CannotOpen) => (
+            Slug::StoreUnavailable,
+            "it cannot be written; give a folder with --data-dir where it may be",
+        ),
+        Some(Code::DiskFull) => (
+            Slug::StoreUnavailable,
+            "its disk is full; free some space there, then start again. Nothing was changed",
+        ),
+        Some(Code::DatabaseBusy | Code::DatabaseLocked) => (
+            Slug::StoreUnavailable,
+            "another program holds a lock on it; end what writes to it, readers open it read-only",
+        ),
+        Some(Code::SystemIoFailure) => (
+            Slug::StoreUnavailable,
+            "the disk failed under it; look at the system's log",
+        ),
+        _ => return Failure::from_error(Slug::StoreUnavailable, error),
+    };
+    Failure::from_error(slug, error).hint(hint)
 }
 
 /// No broker answers. Where somebody listens all the same, what is spoken there may be another protocol.
@@ -367,5 +392,28 @@ mod tests {
         error[kafka-unavailable]: the Kafka client ended: subscribing: timed out
         hint: start it again: it goes on where it stopped
         ");
+    }
+    #[test]
+    fn a_ledger_that_sqlite_does_not_open_has_a_way_out() {
+        use rusqlite::ffi;
+        for (code, slug, hint) in [
+            (ffi::SQLITE_CORRUPT, "database-damaged", "restore a backup"),
+            (
+                ffi::SQLITE_READONLY,
+                "store-unavailable",
+                "give a folder with --data-dir",
+            ),
+            (ffi::SQLITE_FULL, "store-unavailable", "free some space"),
+            (ffi::SQLITE_BUSY, "store-unavailable", "end what writes to it"),
+            (ffi::SQLITE_IOERR, "store-unavailable", "look at the system's log"),
+        ] {
+            let said = of_ledger(&LedgerError::Database {
+                path: "gateway.db".into(),
+                source: rusqlite::Error::SqliteFailure(ffi::Error::new(code), None),
+            });
+            let said = said.plain();
+            assert!(said.starts_with(&format!("error[{slug}]: ")), "{said}");
+            assert!(said.contains("\nhint: ") && said.contains(hint), "{said}");
+        }
     }
 }

@@ -69,7 +69,9 @@ fn prepared(args: &ServiceArgs, global: &GlobalArgs) -> Result<Settings, Failure
 fn callers(settings: &Settings) -> Result<Callers, Failure> {
     std::fs::create_dir_all(&settings.data_dir).map_err(|error| {
         let message = format!("cannot make the folder {}", settings.data_dir.display());
-        Failure::new(Slug::StoreUnavailable, message).caused_by(&error)
+        Failure::new(Slug::StoreUnavailable, message)
+            .caused_by(&error)
+            .hint("--data-dir names another folder")
     })?;
     let gateway =
         Simulator::open(&settings.ledger(), settings.amount_limit_minor).map_err(|error| of_ledger(&error))?;

@@ -384,18 +384,3 @@ fn a_line_that_is_not_taken_is_named_with_its_file() {
     let printed: serde_json::Value = serde_json::from_str(&printed).expect("JSON");
     assert_eq!(printed["items"][0]["file"], "-", "{printed}");
 }
-
-/// Whoever starts it again does not mend that.
-#[test]
-fn a_ledger_that_is_no_database_is_damage() {
-    let folder = folder();
-    let ledger = folder.path().join("gateway.db");
-    std::fs::write(&ledger, "nothing that SQLite has written\n".repeat(200)).expect("written");
-    let output = run(&mut orderflow(folder.path(), &["run", "payment", "--data-dir", "."]));
-    assert_eq!(output.status.code(), Some(5), "{}", stderr(&output));
-    let said = stderr(&output);
-    assert!(
-        said.contains("error[database-damaged]") && said.contains("gateway.db"),
-        "{said}"
-    );
-}

@@ -79,6 +79,13 @@ impl Failure {
         self
     }
 
+    /// Adds another failure and what caused it. Its hints are left out: they are for whoever meets it first.
+    pub(crate) fn after(mut self, other: &Self) -> Self {
+        self.causes.push(other.message.clone());
+        self.causes.extend(other.causes.iter().cloned());
+        self
+    }
+
     /// Adds a command to run or a sentence that helps.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());

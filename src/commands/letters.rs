@@ -52,13 +52,18 @@ pub(super) fn among(
                     return Err(Stop::Signal(exit));
                 }
                 if deadline.has_passed() {
-                    return Err(deadline.failure("the dead letters could not be read").into());
+                    return Err(too_late(deadline, &failure).into());
                 }
                 std::thread::sleep(WAIT);
             }
             read => return read,
         }
     }
+}
+
+/// Nobody knows what became of the events, and why nobody does.
+fn too_late(deadline: Deadline, unanswered: &Failure) -> Failure {
+    deadline.failure("the dead letters could not be read").after(unanswered)
 }
 
 fn read(
@@ -156,5 +161,17 @@ mod tests {
         ");
         assert!(told(25).contains("caused by: event 19: ") && told(25).contains("caused by: and 5 more\n"));
         assert!(!told(25).contains("caused by: event 20: "));
+    }
+
+    #[test]
+    fn who_got_no_answer_until_the_deadline_says_why() {
+        let unanswered = Failure::new(Slug::KafkaUnavailable, "no broker of kafka:9092 answered within 10 s")
+            .because("kafka:9092/bootstrap: Connection refused")
+            .hint("orderflow config show --origin");
+        insta::assert_snapshot!(too_late(Deadline::after(Duration::ZERO), &unanswered).plain(), @r"
+        error[deadline-passed]: the dead letters could not be read after 0 s; what was written stays written
+        caused by: no broker of kafka:9092 answered within 10 s
+        caused by: kafka:9092/bootstrap: Connection refused
+        ");
     }
 }

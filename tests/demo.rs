@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -109,6 +111,34 @@ fn a_signal_in_the_middle_ends_it_and_its_daemons() {
         });
     }
 }
+
+/// Ctrl-C goes to the daemons as well, and ends at once those that were told to end already: that is no failure of theirs.
+#[test]
+fn a_signal_while_its_daemons_are_stopped_ends_it_as_any_other() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let tools = folder.path().join("tools");
+    std::fs::create_dir(&tools).expect("a folder");
+    let kill = tools.join("kill");
+    std::fs::write(&kill, INTERRUPTS_ALL_FIRST).expect("written");
+    std::fs::set_permissions(&kill, Permissions::from_mode(0o755)).expect("set");
+    let path = std::env::var("PATH").unwrap_or_default();
+
+    let mut demo = orderflow();
+    demo.args(["demo", "--orders", "300", "--data-dir"])
+        .arg(folder.path().join("demo"))
+        .env("PATH", format!("{}:{path}", tools.display()));
+    let mut demo = Daemon::start(demo.process_group(0), &folder.path().join("out"));
+    let status = demo.wait(DONE);
+    assert_eq!(status.code(), Some(130), "{}", demo.log());
+    assert!(tools.join("kill.once").exists(), "the signal was sent");
+}
+
+/// In the place of the `kill` by which the daemons are told to end: the first time, a Ctrl-C comes just before.
+const INTERRUPTS_ALL_FIRST: &str = r#"#!/bin/sh
+trap '' INT
+mkdir "$0.once" 2>/dev/null && kill -INT 0
+kill "$@"
+"#;
 
 #[test]
 fn a_folder_with_anything_in_it_is_refused_at_once_and_left_alone() {

@@ -139,9 +139,9 @@ pub fn run(options: &Options, stop: &Stop, watch: &mut dyn FnMut(Step)) -> Resul
     daemons.iter_mut().try_for_each(Daemon::check)?;
     let report = judged?;
     broker.nothing_evicted()?;
-    for daemon in daemons {
-        daemon.stop()?;
-    }
+    let ended: Vec<_> = daemons.into_iter().map(Daemon::stop).collect();
+    unless_stopped(stop)?;
+    ended.into_iter().collect::<Result<(), _>>()?;
     let read = summary::Read::of(&broker.connection(), &names, &databases(&options.data_dir))?;
     Ok(Summary::new(read, report, killed, (tally, began.elapsed())))
 }

@@ -49,7 +49,8 @@ const KINDS: &[(&str, &str, &str)] = &[
         "order.emit",
         "\
         {acknowledged: int, acknowledgement_p50_seconds: float, acknowledgement_p99_seconds: float, \
-         elapsed_seconds: float, failed: int, per_second: float, seed: int, sent: int}",
+         asked_per_second: int, elapsed_seconds: float, failed: int, per_second: float, rate_missed: bool, seed: int, \
+         sent: int}",
     ),
     (
         "order import shop.csv",

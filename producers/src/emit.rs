@@ -65,6 +65,22 @@ impl EmitReport {
     pub fn rate(&self) -> f64 {
         self.tally.acknowledged as f64 / self.elapsed.as_secs_f64().max(f64::EPSILON)
     }
+
+    /// Whether less than 98 % of the rate asked for was reached. What half of the acknowledgements took is left out: the
+    /// last one takes as long, at any rate. A load that is meant to be over within a second misses nothing: connecting
+    /// takes its share of that.
+    #[must_use]
+    pub fn missed(&self, asked: Rate) -> bool {
+        const HELD_PERCENT: u32 = 98;
+        let Rate::PerSecond(asked) = asked else {
+            return false;
+        };
+        let due = pace::due_after(self.tally.acknowledged, asked);
+        let took = self
+            .elapsed
+            .saturating_sub(self.latency.map(|latency| latency.p50).unwrap_or_default());
+        due >= Duration::from_secs(1) && took * HELD_PERCENT > due * 100
+    }
 }
 
 /// Why a load ended early; the report says how far it got.
@@ -194,5 +210,52 @@ impl Load<'_> {
             positions: self.sink.positions(),
             stopped,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A load of which so many were acknowledged in so many milliseconds, half of them after `p50` at most.
+    fn load(acknowledged: u64, elapsed: u64, p50: u64) -> EmitReport {
+        let p50 = Duration::from_millis(p50);
+        EmitReport {
+            seed: 0,
+            tally: Tally {
+                sent: acknowledged,
+                acknowledged,
+                failed: 0,
+            },
+            elapsed: Duration::from_millis(elapsed),
+            latency: Some(Latency {
+                p50,
+                p95: p50,
+                p99: p50,
+                max: p50,
+            }),
+            positions: Vec::new(),
+            stopped: false,
+        }
+    }
+
+    #[test]
+    fn a_rate_is_missed_from_two_percent_on_however_slow_the_last_acknowledgement_is() {
+        let asked: Rate = "1000".parse().expect("a rate");
+        for (acknowledged, elapsed, p50, missed) in [
+            (10_000, 10_200, 0, false),
+            (10_000, 10_210, 0, true),
+            (10_000, 10_300, 100, false),
+            // Sent in time, and taken at half the rate: what waits grows, and so do its acknowledgements.
+            (10_000, 20_000, 5_000, true),
+            (1_000, 1_020, 0, false),
+            (1_000, 1_800, 50, true),
+            (999, 1_800, 50, false),
+            (0, 60_000, 0, false),
+        ] {
+            let told = load(acknowledged, elapsed, p50).missed(asked);
+            assert_eq!(told, missed, "{acknowledged} in {elapsed} ms, p50 {p50} ms");
+        }
+        assert!(!load(10_000, 60_000, 0).missed(Rate::Max));
     }
 }

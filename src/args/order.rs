@@ -89,7 +89,7 @@ pub(crate) struct EmitArgs {
     #[arg(long, value_name = "N", value_parser = units::count)]
     pub(crate) count: NonZeroU64,
 
-    /// Orders per second, or max
+    /// Orders per second, or max; it is said when less than 98 % of it was reached
     #[arg(long, value_name = "N|max", default_value = "1000")]
     pub(crate) rate: Rate,
 

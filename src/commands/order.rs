@@ -1,6 +1,6 @@
 //! `order place` and `order emit`.
 
-use orderflow_producers::emit::{self, Basket, EmitError, EmitOptions, EmitReport, Shape};
+use orderflow_producers::emit::{self, Basket, EmitError, EmitOptions, EmitReport, Rate, Shape};
 use orderflow_producers::place::{self, PlaceOptions, Placed};
 use orderflow_producers::{SinkOptions, Stop as Ask, Tally};
 use orderflow_schemas::{EventType, Topic};
@@ -128,7 +128,7 @@ pub(super) fn emit(args: &EmitArgs, global: &GlobalArgs, output: Output) -> Outc
         Err(error) => Some(of_emit(error, again(args))),
         Ok(_) => None,
     };
-    report(emitted, output)?;
+    report(emitted, args.rate, output)?;
     ended(failure, &signals)
 }
 
@@ -153,9 +153,17 @@ fn shape(args: &EmitArgs) -> Shape {
 }
 
 /// Says what was placed, also when it did not come to its end.
-fn report(emitted: Result<EmitReport, EmitError>, output: Output) -> Result<(), Failure> {
+fn report(emitted: Result<EmitReport, EmitError>, asked: Rate, output: Output) -> Result<(), Failure> {
     let report = match emitted {
-        Ok(report) => report,
+        Ok(report) => {
+            if report.missed(asked) {
+                let reached = report.rate();
+                output.note(&format!(
+                    "{reached:.0} orders a second were reached, and {asked} asked for"
+                ));
+            }
+            report
+        }
         Err(EmitError::Interrupted { report, .. }) => {
             let Tally { acknowledged, sent, .. } = report.tally;
             output.note(&format!("{acknowledged} of {sent} orders sent are acknowledged"));
@@ -163,7 +171,7 @@ fn report(emitted: Result<EmitReport, EmitError>, output: Output) -> Result<(), 
         }
         Err(EmitError::Shape(_) | EmitError::NotOpened(_)) => return Ok(()),
     };
-    output.list("order.emit", &[Emitted::of(&report)])
+    output.list("order.emit", &[Emitted::of(&report, asked)])
 }
 
 fn ended(failure: Option<Failure>, signals: &Signals) -> Outcome {
@@ -181,19 +189,27 @@ struct Emitted {
     failed: u64,
     elapsed_seconds: f64,
     per_second: f64,
+    /// None: as fast as the brokers take it.
+    asked_per_second: Option<u32>,
+    rate_missed: bool,
     acknowledgement_p50_seconds: Option<f64>,
     acknowledgement_p99_seconds: Option<f64>,
     seed: u64,
 }
 
 impl Emitted {
-    fn of(report: &EmitReport) -> Self {
+    fn of(report: &EmitReport, asked: Rate) -> Self {
         Self {
             acknowledged: report.tally.acknowledged,
             sent: report.tally.sent,
             failed: report.tally.failed,
             elapsed_seconds: report.elapsed.as_secs_f64(),
             per_second: report.rate(),
+            asked_per_second: match asked {
+                Rate::Max => None,
+                Rate::PerSecond(rate) => Some(rate.get()),
+            },
+            rate_missed: report.missed(asked),
             acknowledgement_p50_seconds: report.latency.map(|latency| latency.p50.as_secs_f64()),
             acknowledgement_p99_seconds: report.latency.map(|latency| latency.p99.as_secs_f64()),
             seed: report.seed,

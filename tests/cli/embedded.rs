@@ -1,11 +1,14 @@
 //! On a broker in this process: what it denies, and what it does not acknowledge.
 
-use std::process::Output;
+use std::process::{Output, Stdio};
+use std::time::{Duration, Instant};
 
 use orderflow_runtime::embedded::EmbeddedBroker;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+use rustix::process::Signal;
 
-use super::behaviour::{folder, orderflow, run, stderr, stdout};
+use super::behaviour::{folder, orderflow, run, signal, stderr, stdout};
 
 /// More than any client tries within its time.
 const EVERY_TRY: usize = 1_000;
@@ -96,6 +99,48 @@ fn a_load_that_was_interrupted_says_what_a_repeat_would_be() {
     }
     let output = told(&broker, load);
     assert!(output.status.success(), "{}", stderr(&output));
+}
+
+/// What a pause has cost is not made up for by a burst, so whoever measures with it must know.
+#[test]
+fn a_load_that_did_not_reach_its_rate_says_so() {
+    const FROZEN: Duration = Duration::from_secs(1);
+    let broker = broker();
+    let folder = folder();
+    let line = "order emit --count 2000 --rate 1000 --brokers";
+    let mut load = orderflow(folder.path(), &line.split(' ').collect::<Vec<_>>());
+    let load = load
+        .arg(broker.bootstrap())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let load = load.spawn().expect("the program starts");
+    let client: BaseConsumer = broker.connection().client(&[]).create().expect("a client");
+    wait_until("its first orders", || {
+        (0..4).any(|partition| {
+            client
+                .fetch_watermarks("orders", partition, Duration::from_secs(5))
+                .is_ok_and(|(_, end)| end > 0)
+        })
+    });
+    signal(&load, Signal::STOP);
+    let frozen = Instant::now();
+    wait_until("a second to pass", || frozen.elapsed() > FROZEN);
+    signal(&load, Signal::CONT);
+    let output = load.wait_with_output().expect("its output");
+    let said = stderr(&output);
+    assert!(output.status.success(), "{said}");
+    assert!(
+        said.ends_with(" orders a second were reached, and 1000 asked for\n"),
+        "{said}"
+    );
+}
+
+fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !condition() {
+        assert!(Instant::now() < deadline, "waited for {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 #[test]

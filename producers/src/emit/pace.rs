@@ -82,7 +82,7 @@ impl Pace {
 }
 
 /// When a record is due, counted from the first; computed from its number, so that nothing adds up.
-fn due_after(records: u64, rate: NonZeroU32) -> Duration {
+pub(super) fn due_after(records: u64, rate: NonZeroU32) -> Duration {
     let (rate, nanos) = (u64::from(rate.get()), 1_000_000_000);
     Duration::new(
         records / rate,

@@ -14,6 +14,10 @@ mod secrets;
 mod servers;
 #[path = "cli/settings.rs"]
 mod settings;
+#[path = "support/shape.rs"]
+mod shape;
+#[path = "cli/shapes.rs"]
+mod shapes;
 #[path = "cli/terminal.rs"]
 mod terminal;
 

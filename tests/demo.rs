@@ -42,7 +42,9 @@ fn it_shows_thousands_of_orders_a_killed_daemon_and_a_clean_audit() {
     let before = number(summary, "/killed/after_records");
     assert!(before > 0 && before < orders, "killed in the middle: {summary}");
     assert!(number(summary, "/killed/back_after_ms") > 0, "{summary}");
+    each_service_has_its_figures(summary);
     the_audit_is_clean(summary);
+    assert_eq!(fields(summary), FIELDS, "fields are added, and only that");
 
     // What it left is there to be looked into, by this program alone.
     let stock = stdout_of(
@@ -80,6 +82,31 @@ fn what_came_twice_or_unreadable_is_told(summary: &Value, orders: u64) {
     }
 }
 
+/// What scripts find in it.
+const FIELDS: [&str; 8] = [
+    "audit",
+    "dead_letters",
+    "duplicates",
+    "facts_per_second",
+    "killed",
+    "latency",
+    "placed",
+    "took_ms",
+];
+
+fn each_service_has_its_figures(summary: &Value) {
+    for figures in ["latency", "facts_per_second"] {
+        assert_eq!(fields(&summary[figures]), ["inventory", "payments"], "{summary}");
+    }
+    for topic in ["inventory", "payments"] {
+        let latency = |name: &str| number(summary, &format!("/latency/{topic}/{name}_ms"));
+        let (p50, p99, max) = (latency("p50"), latency("p99"), latency("max"));
+        assert!(p50 <= p99 && p99 <= max && max > 0, "{topic}: {summary}");
+        let rate = number(summary, &format!("/facts_per_second/{topic}"));
+        assert!(rate > 0, "{topic}: {summary}");
+    }
+}
+
 fn the_audit_is_clean(summary: &Value) {
     let invariants = summary["audit"]["invariants"].as_array().expect("invariants");
     assert!(invariants.len() >= 10, "{summary}");
@@ -87,6 +114,43 @@ fn the_audit_is_clean(summary: &Value) {
         assert_eq!(found["violated"], 0, "{found}");
         assert!(found["checked"].as_u64().is_some_and(|checked| checked > 0), "{found}");
     }
+}
+
+/// For a person: each part of it under its heading.
+#[test]
+fn it_tells_a_person_what_happened_under_five_headings() {
+    let told = stdout_of(orderflow().args(["demo", "--orders", "300"]));
+    let lines = told.lines().skip_while(|line| line.is_empty());
+    let (headings, lines): (Vec<_>, Vec<_>) = lines.partition(|line| !line.starts_with(' '));
+    assert_eq!(
+        headings,
+        [
+            "What happened to the orders",
+            "How fast",
+            "What went wrong, on purpose",
+            "What the audit says",
+            "What to try next",
+        ]
+    );
+    let lines: Vec<_> = lines
+        .iter()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+        .collect();
+    for begins in [
+        "orders 300",
+        "facts to inventory ",
+        "order to fact in payments p50 ",
+        "killed with SIGKILL inventory after ",
+        "dead letters of payment ",
+        "keep the databases orderflow demo --data-dir ",
+    ] {
+        assert!(
+            lines.iter().any(|line| line.starts_with(begins)),
+            "no {begins:?}
+{told}"
+        );
+    }
+    assert!(!told.contains("VIOLATED"), "{told}");
 }
 
 /// On a terminal it goes to the daemons as well, a supervisor sends it to the parent alone.
@@ -180,6 +244,14 @@ fn refused_at_once(command: &mut Command) -> String {
         shown(&output)
     );
     String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// The names of an object's fields, in their order.
+fn fields(value: &Value) -> Vec<&str> {
+    let fields = value.as_object().unwrap_or_else(|| panic!("no object: {value}"));
+    let mut names: Vec<_> = fields.keys().map(String::as_str).collect();
+    names.sort_unstable();
+    names
 }
 
 /// The number at a path as `/audit/totals/orders`.

@@ -1,4 +1,5 @@
-//! What scripts rely on: which fields the data of each command has that needs a broker, and of which type each is.
+//! What scripts rely on: which fields the data of each command has that needs a broker, and of which type each is. Those
+//! that need none are in `tests/cli/shapes.rs`, the demonstration's in `tests/demo.rs`.
 //!
 //! A field that is added is added below; one that goes, or becomes something else, breaks whoever reads it, and needs
 //! another `version` in its envelope.
@@ -7,6 +8,7 @@ mod support;
 
 use serde_json::Value;
 use support::process::stdout_of;
+use support::shape::shape;
 use support::system::System;
 
 /// One order that is taken, one line of a credit note that is not.
@@ -24,6 +26,12 @@ const KINDS: &[(&str, &str, &str)] = &[
         "\
         {action: text, changes: [], notes: [], partitions: int, refusals: [], replication: int, role: text, \
          topic: text}",
+    ),
+    (
+        "topics apply",
+        "topics.apply",
+        "\
+        {action: text, error: null, topic: text}",
     ),
     (
         "stock receive 85123A 100 --wait",
@@ -109,24 +117,5 @@ fn the_fields_of_each_kind_of_data_are_these() {
         );
         assert!(envelope["next"].is_null(), "{line}: {printed}");
         assert_eq!(shape(&envelope["items"][0]), *fields, "{line}");
-    }
-}
-
-/// The types in the place of the values; of a list, its first.
-fn shape(value: &Value) -> String {
-    match value {
-        Value::Null => "null".to_owned(),
-        Value::Bool(_) => "bool".to_owned(),
-        Value::Number(number) if number.is_f64() => "float".to_owned(),
-        Value::Number(_) => "int".to_owned(),
-        Value::String(_) => "text".to_owned(),
-        Value::Array(all) => format!("[{}]", all.first().map(shape).unwrap_or_default()),
-        Value::Object(fields) => {
-            let fields: Vec<_> = fields
-                .iter()
-                .map(|(name, value)| format!("{name}: {}", shape(value)))
-                .collect();
-            format!("{{{}}}", fields.join(", "))
-        }
     }
 }

@@ -18,6 +18,7 @@ pub(crate) mod postgres;
 pub(crate) mod process;
 pub(crate) mod records;
 pub(crate) mod seed;
+pub(crate) mod shape;
 pub(crate) mod system;
 pub(crate) mod tools;
 

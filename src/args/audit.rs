@@ -19,8 +19,8 @@ use crate::units;
     "orderflow audit --timeout 5m --data-dir /var/lib/orderflow",
     "orderflow audit --json",
 ], &[
-    Exit::Done, Exit::Usage, Exit::Refused, Exit::Unreachable, Exit::Violated, Exit::DeadlinePassed, Exit::Interrupted,
-    Exit::Terminated,
+    Exit::Done, Exit::Failed, Exit::Usage, Exit::Refused, Exit::Unreachable, Exit::Violated, Exit::DeadlinePassed,
+    Exit::Interrupted, Exit::Terminated,
 ]))]
 pub(crate) struct AuditArgs {
     /// How long the services may take to pass the ends of the topics

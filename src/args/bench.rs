@@ -17,7 +17,10 @@ use crate::help;
     "orderflow bench --measure catch-up --workload hot --rounds 5",
     "orderflow bench --orders 2000000 --json",
     "orderflow bench --quick --measure postgres --database postgres://owner@db/shop",
-], &[Exit::Done, Exit::Failed, Exit::Usage, Exit::Unreachable, Exit::Interrupted, Exit::Terminated]))]
+], &[
+    Exit::Done, Exit::Failed, Exit::Usage, Exit::Refused, Exit::Unreachable, Exit::Halted, Exit::Interrupted,
+    Exit::Terminated,
+]))]
 pub(crate) struct BenchArgs {
     /// Show in some seconds that everything can be measured; its figures say nothing
     #[arg(long)]

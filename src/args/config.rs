@@ -27,7 +27,7 @@ pub(crate) enum ConfigCommand {
     "orderflow config show",
     "orderflow config show --origin",
     "orderflow config show --json",
-], &[Exit::Done, Exit::Usage]))]
+], &[Exit::Done, Exit::Failed, Exit::Usage]))]
 pub(crate) struct ConfigShowArgs {
     /// Also say who set it: a flag, a variable, a line of the file, or nobody
     #[arg(long)]

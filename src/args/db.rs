@@ -68,4 +68,11 @@ impl ServiceName {
     }
 }
 
-const EXITS: &[Exit] = &[Exit::Done, Exit::Usage, Exit::Refused, Exit::Unreachable, Exit::Halted];
+const EXITS: &[Exit] = &[
+    Exit::Done,
+    Exit::Failed,
+    Exit::Usage,
+    Exit::Refused,
+    Exit::Unreachable,
+    Exit::Halted,
+];

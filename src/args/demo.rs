@@ -18,7 +18,10 @@ use crate::units;
     "orderflow demo",
     "orderflow demo --data-dir ./demo",
     "orderflow demo --json",
-], &[Exit::Done, Exit::Failed, Exit::Usage, Exit::Violated, Exit::Interrupted, Exit::Terminated]))]
+], &[
+    Exit::Done, Exit::Failed, Exit::Usage, Exit::Refused, Exit::Unreachable, Exit::Halted, Exit::Violated,
+    Exit::DeadlinePassed, Exit::Interrupted, Exit::Terminated,
+]))]
 pub(crate) struct DemoArgs {
     /// How many orders are placed; the data set has 8,067, and no more can be
     #[arg(long, value_name = "N", default_value = "6000", value_parser = units::count)]

@@ -14,7 +14,7 @@ use crate::help;
     "orderflow explain",
     "orderflow explain kafka-unavailable",
     "orderflow explain wrong-database --json",
-], &[Exit::Done, Exit::Usage]))]
+], &[Exit::Done, Exit::Failed, Exit::Usage]))]
 pub(crate) struct ExplainArgs {
     /// The name in brackets behind `error`
     pub(crate) slug: Option<String>,

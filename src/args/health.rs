@@ -18,7 +18,7 @@ use crate::units;
 #[command(after_long_help = help::sections(&[
     "orderflow health inventory",
     "orderflow health payment --still 5m --json",
-], &[Exit::Done, Exit::Usage, Exit::Unhealthy]))]
+], &[Exit::Done, Exit::Failed, Exit::Usage, Exit::Unhealthy]))]
 pub(crate) struct HealthArgs {
     /// The daemon
     #[arg(value_name = "SERVICE")]

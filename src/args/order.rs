@@ -39,7 +39,7 @@ pub(crate) enum OrderCommand {
     "orderflow order place --item 22423:1:12.75 --payment-token tok_decline_no_funds",
     "orderflow order place --item 22423:1:12.75 --json",
 ], &[
-    Exit::Done, Exit::Usage, Exit::Refused, Exit::Unreachable, Exit::Interrupted, Exit::Terminated,
+    Exit::Done, Exit::Failed, Exit::Usage, Exit::Refused, Exit::Unreachable, Exit::Interrupted, Exit::Terminated,
 ]))]
 pub(crate) struct PlaceArgs {
     /// Who orders; a guest, if nobody is named

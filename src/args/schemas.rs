@@ -65,7 +65,7 @@ pub(crate) struct RegisterArgs {
     "orderflow schemas serve",
     "orderflow schemas serve --listen 0.0.0.0:8081",
     "orderflow schemas serve --listen 127.0.0.1:0",
-], &[Exit::Done, Exit::Failed, Exit::Usage]))]
+], &[Exit::Done, Exit::Failed, Exit::Usage, Exit::Interrupted, Exit::Terminated]))]
 pub(crate) struct ServeArgs {
     /// Address to listen on; port 0 takes a free one, which is logged
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8081")]

@@ -14,7 +14,7 @@ use crate::help;
     "orderflow completions bash > /usr/share/bash-completion/completions/orderflow",
     "orderflow completions zsh > /usr/local/share/zsh/site-functions/_orderflow",
     "orderflow completions fish > ~/.config/fish/completions/orderflow.fish",
-], &[Exit::Done, Exit::Usage]))]
+], &[Exit::Done, Exit::Failed, Exit::Usage]))]
 pub(crate) struct CompletionsArgs {
     /// Whose completions
     pub(crate) shell: Shell,

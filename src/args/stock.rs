@@ -122,7 +122,9 @@ pub(crate) struct StockReceiveArgs {
     "orderflow stock show",
     "orderflow stock show 85123A 71053",
     "orderflow stock show --data-dir /var/lib/orderflow --json",
-], &[Exit::Done, Exit::Usage, Exit::Refused, Exit::Unreachable, Exit::Halted, Exit::NothingMatched]))]
+], &[
+    Exit::Done, Exit::Failed, Exit::Usage, Exit::Refused, Exit::Unreachable, Exit::Halted, Exit::NothingMatched,
+]))]
 pub(crate) struct StockShowArgs {
     /// Only these products
     #[arg(value_name = "PRODUCT")]

@@ -31,7 +31,7 @@ pub(crate) enum TopicsCommand {
     "orderflow topics plan",
     "orderflow topics plan --partitions 24 --replication 3",
     "orderflow topics plan --brokers kafka-1:9092,kafka-2:9092 --json",
-], &[Exit::Done, Exit::Usage, Exit::Refused, Exit::Unreachable, Exit::Halted]))]
+], &[Exit::Done, Exit::Failed, Exit::Usage, Exit::Refused, Exit::Unreachable, Exit::Halted]))]
 pub(crate) struct PlanArgs {
     #[command(flatten)]
     pub(crate) sizing: SizingArgs,
@@ -87,7 +87,9 @@ impl Flags for SizingArgs {
     "orderflow topics tail orders",
     "orderflow topics tail orders inventory payments --follow",
     "orderflow topics tail orders.inventory.dlq --from -10",
-], &[Exit::Done, Exit::Usage, Exit::Refused, Exit::Unreachable, Exit::Interrupted, Exit::Terminated]))]
+], &[
+    Exit::Done, Exit::Failed, Exit::Usage, Exit::Refused, Exit::Unreachable, Exit::Interrupted, Exit::Terminated,
+]))]
 pub(crate) struct TailArgs {
     /// Topics by the names they have on the cluster
     #[arg(required = true, value_name = "TOPIC")]

@@ -107,7 +107,7 @@ fn a_load_that_did_not_reach_its_rate_says_so() {
     const FROZEN: Duration = Duration::from_secs(1);
     let broker = broker();
     let folder = folder();
-    let line = "order emit --count 2000 --rate 1000 --brokers";
+    let line = "order emit --count 5000 --rate 1000 --brokers";
     let mut load = orderflow(folder.path(), &line.split(' ').collect::<Vec<_>>());
     let load = load
         .arg(broker.bootstrap())

@@ -81,6 +81,17 @@ fn no_file_is_longer_than_one_reads_in_a_sitting() {
     assert!(long.is_empty(), "{long:#?}");
 }
 
+/// A crate's own `clippy.toml` replaces the root's, and without the line a function may have a hundred lines.
+#[test]
+fn no_crate_of_its_own_lints_lets_functions_grow() {
+    let files = CRATES.map(|name| root().join(name).join("clippy.toml"));
+    for file in files.iter().filter(|file| file.exists()) {
+        let text = fs::read_to_string(file).expect("a readable file");
+        let holds = text.lines().any(|line| line == "too-many-lines-threshold = 60");
+        assert!(holds, "{}", file.display());
+    }
+}
+
 #[test]
 fn one_call_is_made_without_the_compilers_guarantees() {
     // The lint denies it everywhere, so whoever does it names the lint.

@@ -70,61 +70,62 @@ fn an_order_at_the_bounds_is_taken() {
 /// A change that breaks one rule, and the field and slug that say so.
 type Broken = (fn(&mut OrderPlaced), &'static str, &'static str);
 
+const BROKEN: &[Broken] = &[
+    (|o| o.items.clear(), "items", "empty"),
+    (|o| o.items = vec![item("p", 1, 1); MAX_ITEMS + 1], "items", "too_many"),
+    (|o| o.items[1].quantity = 0, "items[1].quantity", "too_small"),
+    (|o| o.items[0].quantity = -1, "items[0].quantity", "too_small"),
+    (
+        |o| o.items[0].unit_price_minor = -1,
+        "items[0].unit_price_minor",
+        "too_small",
+    ),
+    (|o| o.items[1].product_id.0.clear(), "items[1].product_id", "empty"),
+    (
+        |o| o.items[1].product_id.0 = "p".repeat(MAX_ID_BYTES + 1).into(),
+        "items[1].product_id",
+        "too_long",
+    ),
+    (
+        |o| o.items[1].product_id.0 = "a\0b".into(),
+        "items[1].product_id",
+        "control_character",
+    ),
+    (|o| o.total_minor += 1, "total_minor", "wrong_sum"),
+    (|o| o.items[0].unit_price_minor = i64::MAX, "items", "overflow"),
+    (
+        |o| o.items = vec![item("a", i64::MAX, 0), item("b", 1, 0)],
+        "items",
+        "overflow",
+    ),
+    (|o| o.currency = unknown_currency(), "currency", "unknown_currency"),
+    (
+        |o| o.customer_id = Some(CustomerId(String::new().into())),
+        "customer_id",
+        "empty",
+    ),
+    (
+        |o| o.customer_id = Some(CustomerId("line\nbreak".into())),
+        "customer_id",
+        "control_character",
+    ),
+    (|o| o.payment_token.clear(), "payment_token", "empty"),
+    (
+        |o| o.payment_token = "t".repeat(MAX_PAYMENT_TOKEN_BYTES + 1).into(),
+        "payment_token",
+        "too_long",
+    ),
+    (|o| o.meta.source.clear(), "meta.source", "empty"),
+    (
+        |o| o.meta.correlation_id = "c".repeat(MAX_ID_BYTES + 1),
+        "meta.correlation_id",
+        "too_long",
+    ),
+];
+
 #[test]
 fn every_broken_rule_names_its_field() {
-    let table: &[Broken] = &[
-        (|o| o.items.clear(), "items", "empty"),
-        (|o| o.items = vec![item("p", 1, 1); MAX_ITEMS + 1], "items", "too_many"),
-        (|o| o.items[1].quantity = 0, "items[1].quantity", "too_small"),
-        (|o| o.items[0].quantity = -1, "items[0].quantity", "too_small"),
-        (
-            |o| o.items[0].unit_price_minor = -1,
-            "items[0].unit_price_minor",
-            "too_small",
-        ),
-        (|o| o.items[1].product_id.0.clear(), "items[1].product_id", "empty"),
-        (
-            |o| o.items[1].product_id.0 = "p".repeat(MAX_ID_BYTES + 1).into(),
-            "items[1].product_id",
-            "too_long",
-        ),
-        (
-            |o| o.items[1].product_id.0 = "a\0b".into(),
-            "items[1].product_id",
-            "control_character",
-        ),
-        (|o| o.total_minor += 1, "total_minor", "wrong_sum"),
-        (|o| o.items[0].unit_price_minor = i64::MAX, "items", "overflow"),
-        (
-            |o| o.items = vec![item("a", i64::MAX, 0), item("b", 1, 0)],
-            "items",
-            "overflow",
-        ),
-        (|o| o.currency = unknown_currency(), "currency", "unknown_currency"),
-        (
-            |o| o.customer_id = Some(CustomerId(String::new().into())),
-            "customer_id",
-            "empty",
-        ),
-        (
-            |o| o.customer_id = Some(CustomerId("line\nbreak".into())),
-            "customer_id",
-            "control_character",
-        ),
-        (|o| o.payment_token.clear(), "payment_token", "empty"),
-        (
-            |o| o.payment_token = "t".repeat(MAX_PAYMENT_TOKEN_BYTES + 1).into(),
-            "payment_token",
-            "too_long",
-        ),
-        (|o| o.meta.source.clear(), "meta.source", "empty"),
-        (
-            |o| o.meta.correlation_id = "c".repeat(MAX_ID_BYTES + 1),
-            "meta.correlation_id",
-            "too_long",
-        ),
-    ];
-    for (break_it, field, slug) in table {
+    for (break_it, field, slug) in BROKEN {
         let mut order = order();
         break_it(&mut order);
         let errors = order.validate().expect_err(field);

@@ -18,6 +18,9 @@ InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Countr
 C536366,85123A,HOLDER,-1,2010-12-01 08:28:00,2.55,17850,United Kingdom
 ";
 
+/// Topics that are not there yet: of those that are there is nothing to tell.
+const OTHERS: &str = "topics.prefix = \"other.\"\n";
+
 /// A command, its kind, and the fields of its first item.
 const KINDS: &[(&str, &str, &str)] = &[
     (
@@ -28,7 +31,7 @@ const KINDS: &[(&str, &str, &str)] = &[
          topic: text}",
     ),
     (
-        "topics apply",
+        "topics apply --config others.toml",
         "topics.apply",
         "\
         {action: text, error: null, topic: text}",
@@ -104,6 +107,7 @@ fn the_fields_of_each_kind_of_data_are_these() {
     let _daemons = ["inventory", "payment"].map(|service| system.run(service));
     let shop = system.folder().join("shop.csv");
     std::fs::write(&shop, A_SHOP).expect("written");
+    std::fs::write(system.folder().join("others.toml"), OTHERS).expect("written");
     for (line, kind, fields) in KINDS {
         let mut command = system.orderflow();
         command.args(line.split(' ')).arg("--json");

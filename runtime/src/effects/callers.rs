@@ -65,6 +65,10 @@ impl Callers {
         self.kinds.get(kind)
     }
 
+    pub(super) fn each(&self) -> impl Iterator<Item = &Arc<Dependency>> {
+        self.kinds.values()
+    }
+
     /// The largest [`EffectSettings::held`] of any kind.
     pub(super) fn most_held(&self) -> usize {
         let held = self.kinds.values().map(|dependency| dependency.settings.held);

@@ -22,6 +22,7 @@ pub struct Executor {
     lane: Lane,
     callers: Callers,
     held: HashMap<Uuid, Held>,
+    /// Of every kind there is a caller for, also while nothing is in it: what is for it may stand behind a full page.
     queues: Vec<Queue>,
     calls: JoinSet<Outcome>,
     under_way: HashMap<Id, Uuid>,
@@ -52,9 +53,9 @@ impl Executor {
     pub fn open(lane: Lane, callers: Callers, effects: Vec<EffectRow>) -> Self {
         let mut executor = Self {
             lane,
+            queues: callers.each().flat_map(queues).collect(),
             callers,
             held: HashMap::new(),
-            queues: Vec::new(),
             calls: JoinSet::new(),
             under_way: HashMap::new(),
             ready: VecDeque::new(),
@@ -85,7 +86,12 @@ impl Executor {
     /// and calls [`Executor::reload`].
     #[must_use]
     pub fn needs_reload(&self) -> bool {
-        Instant::now() >= self.reload_after && self.queues.iter().any(Queue::needs_reload)
+        self.reload_at().is_some_and(|at| Instant::now() >= at)
+    }
+
+    /// When [`Executor::needs_reload`] becomes true, if nothing else happens before.
+    pub(crate) fn reload_at(&self) -> Option<Instant> {
+        self.queues.iter().any(Queue::needs_reload).then_some(self.reload_after)
     }
 
     /// Takes the lane's effects as its database has them now; those it knows already it leaves as they are.
@@ -173,9 +179,9 @@ impl Executor {
         self.enqueue(&dependency, Held { effect, asked: 0 }, at);
     }
 
-    fn enqueue(&mut self, dependency: &Arc<Dependency>, held: Held, at: Instant) {
+    fn enqueue(&mut self, dependency: &Dependency, held: Held, at: Instant) {
         let queue = queue_of(&mut self.queues, dependency, held.effect.state);
-        if queue.push(at, held.effect.id) {
+        if queue.is_some_and(|queue| queue.push(at, held.effect.id)) {
             self.held.insert(held.effect.id, held);
         }
     }
@@ -224,7 +230,7 @@ impl Executor {
                 self.without_answer(effect, &dependency, state, why.to_owned(), 0)
             }
             Outcome::Held => {
-                queue_of(&mut self.queues, &dependency, state).put_back(Instant::now(), effect);
+                queue_of(&mut self.queues, &dependency, state)?.put_back(Instant::now(), effect);
                 None
             }
         }
@@ -237,7 +243,7 @@ impl Executor {
         state: EffectState,
         answer: Vec<u8>,
     ) -> Option<Event> {
-        queue_of(&mut self.queues, dependency, state).done();
+        queue_of(&mut self.queues, dependency, state)?.done();
         let effect = self.held.remove(&effect)?.effect;
         Some(Event::Answer { effect, answer })
     }
@@ -251,7 +257,7 @@ impl Executor {
         error: String,
         calls: u32,
     ) -> Option<Event> {
-        queue_of(&mut self.queues, dependency, was).done();
+        queue_of(&mut self.queues, dependency, was)?.done();
         let mut held = self.held.remove(&effect)?;
         let earlier = count(&mut held, was, calls);
         let state = next_state(&held.effect, dependency, calls);
@@ -284,16 +290,16 @@ fn latest_call(effect: &EffectRow, dependency: &Dependency) -> i64 {
         .saturating_add(millis(settings.key_lifetime.saturating_sub(settings.call_timeout)))
 }
 
-/// The queue for effects of one kind in one state; there are two per kind at most.
-fn queue_of<'a>(queues: &'a mut Vec<Queue>, dependency: &Arc<Dependency>, state: EffectState) -> &'a mut Queue {
-    let found = queues
-        .iter()
-        .position(|queue| queue.state == state && queue.dependency.kind == dependency.kind);
-    let at = found.unwrap_or_else(|| {
-        queues.push(Queue::new(Arc::clone(dependency), state));
-        queues.len() - 1
-    });
-    &mut queues[at]
+/// For what is to be called and what is to be asked about.
+fn queues(dependency: &Arc<Dependency>) -> [Queue; 2] {
+    [EffectState::Pending, EffectState::Unknown].map(|state| Queue::new(Arc::clone(dependency), state))
+}
+
+/// The queue for effects of one kind in one state.
+fn queue_of<'a>(queues: &'a mut [Queue], dependency: &Dependency, state: EffectState) -> Option<&'a mut Queue> {
+    queues
+        .iter_mut()
+        .find(|queue| queue.state == state && queue.dependency.kind == dependency.kind)
 }
 
 /// Counts a try and says how many there were before it.

@@ -160,12 +160,6 @@ impl<H: Handler, S: Store> Lane<Consuming, H, S> {
                 batch = self.next_batch() => batch?,
             };
             self.work(batch).await?;
-            if self.executor.needs_reload() {
-                self.reload_effects().await?;
-            }
-            if self.timers.needs_reload() {
-                self.reload_timers().await?;
-            }
         }
     }
 
@@ -173,6 +167,10 @@ impl<H: Handler, S: Store> Lane<Consuming, H, S> {
     async fn next_batch(&mut self) -> Result<Batch<H::Event>, Ended> {
         let mut batch = Batch::default();
         loop {
+            // Nothing is taken and not durable: the database knows all that the lane does.
+            if batch.is_empty() {
+                self.reload().await?;
+            }
             self.note_acknowledged();
             self.take_records(&mut batch)?;
             self.take_events(&mut batch);
@@ -196,6 +194,7 @@ impl<H: Handler, S: Store> Lane<Consuming, H, S> {
             .timers
             .next_due()
             .map(|due| Duration::from_millis((due - wall_clock()).max(0).unsigned_abs()));
+        let reload_at = self.executor.reload_at();
         let (full, awaited) = (self.is_full(), self.missing.is_awaited());
         let (lane, shared) = (self.desk.lane(), &*self.desk.shared);
         tokio::select! {
@@ -204,6 +203,7 @@ impl<H: Handler, S: Store> Lane<Consuming, H, S> {
             () = self.missing.fetched(lane, &*shared.observer, &shared.dependencies), if awaited => {}
             event = self.executor.next(), if !full => take_event(&*self.desk.shared.observer, batch, event),
             () = sleep_until(flush_at) => {}
+            () = sleep_until(reload_at) => {}
             () = sleep_until(timer_in.map(|wait| Instant::now() + wait)), if !full => {}
         }
     }
@@ -295,6 +295,17 @@ impl<H: Handler, S: Store> Lane<Consuming, H, S> {
     fn flush_due(&self) -> bool {
         self.unrecorded_since
             .is_some_and(|since| since.elapsed() >= self.desk.settings().idle_flush)
+    }
+
+    /// Takes from the database what was left to it, where there is room for that again.
+    async fn reload(&mut self) -> Result<(), Ended> {
+        if self.executor.needs_reload() {
+            self.reload_effects().await?;
+        }
+        if self.timers.needs_reload() {
+            self.reload_timers().await?;
+        }
+        Ok(())
     }
 
     async fn reload_effects(&mut self) -> Result<(), Ended> {

@@ -311,6 +311,29 @@ async fn a_reload_that_brings_nothing_is_not_repeated_at_once() {
     assert_eq!(answer_of(executor.next().await), answer_to("key-2"));
 }
 
+/// A lane that is claimed begins so: nothing of the other queue has ever been there.
+#[tokio::test(start_paused = true)]
+async fn what_is_to_be_called_is_found_behind_a_first_page_of_what_is_to_be_asked_about() {
+    let caller = Arc::new(Scripted::default());
+    let settings = EffectSettings {
+        held: 2,
+        ..EffectSettings::default()
+    };
+    let asked = |n| EffectRow {
+        state: EffectState::Unknown,
+        due: START + 600_000,
+        ..effect(n)
+    };
+    let mut executor = Executor::open(3, callers(&caller, settings), (4..8).map(asked).collect());
+    assert_eq!((executor.held(), executor.needs_reload()), (2, true));
+    executor.reload((4..8).map(asked).collect());
+    assert!(!executor.needs_reload(), "nothing came of it");
+    tokio::time::sleep_until(executor.reload_at().expect("room to call one")).await;
+    assert!(executor.needs_reload());
+    executor.reload((4..8).map(asked).chain([effect(1)]).collect());
+    assert_eq!(answer_of(executor.next().await), answer_to("key-1"));
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_effect_is_held_once_however_often_it_is_given() {
     let caller = Arc::new(Scripted::default());

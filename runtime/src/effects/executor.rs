@@ -248,7 +248,8 @@ impl Executor {
         Some(Event::Answer { effect, answer })
     }
 
-    /// The effect goes on: to a later call, or to being asked about. `calls` counts what was just tried.
+    /// The effect goes on: to a later call, or to being asked about. `calls` counts what was just tried. Where others were
+    /// left to the database it is left there too, or those would have no turn while these have no answer.
     fn without_answer(
         &mut self,
         effect: Uuid,
@@ -261,11 +262,20 @@ impl Executor {
         let mut held = self.held.remove(&effect)?;
         let earlier = count(&mut held, was, calls);
         let state = next_state(&held.effect, dependency, calls);
-        let wait = dependency.wait(state, effect, if state == was { earlier } else { 0 });
+        let left = queue_of(&mut self.queues, dependency, state)?.leaves();
+        let earlier = match (state == was, state) {
+            // How often it was asked about is forgotten with it.
+            (true, EffectState::Unknown) if left => u32::MAX,
+            (true, _) => earlier,
+            (false, _) => 0,
+        };
+        let wait = dependency.wait(state, effect, earlier);
         held.effect.state = state;
         held.effect.due = self.callers.now().saturating_add(millis(wait));
         let event = attempt(&held.effect, error);
-        self.enqueue(dependency, held, Instant::now() + wait);
+        if !left {
+            self.enqueue(dependency, held, Instant::now() + wait);
+        }
         Some(event)
     }
 

@@ -79,9 +79,14 @@ impl Queue {
         self.waiting.len() + self.under_way
     }
 
+    /// Whether effects were left to the database, so that what has had its turn makes room for them.
+    pub(super) fn leaves(&self) -> bool {
+        self.spilled
+    }
+
     /// Whether effects were left to the database and there is room for many of them again.
     pub(super) fn needs_reload(&self) -> bool {
-        self.spilled && self.len() <= self.dependency.settings.held / 2
+        self.leaves() && self.len() <= self.dependency.settings.held / 2
     }
 
     pub(super) fn reloading(&mut self) {

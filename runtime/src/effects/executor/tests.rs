@@ -334,6 +334,43 @@ async fn what_is_to_be_called_is_found_behind_a_first_page_of_what_is_to_be_aske
     assert_eq!(answer_of(executor.next().await), answer_to("key-1"));
 }
 
+/// What the database does for a lane: keeps each try, and gives what is due first.
+#[tokio::test(start_paused = true)]
+async fn what_has_no_answer_gives_way_to_what_was_left_to_the_database() {
+    let caller = Arc::new(Scripted::default());
+    let unknown = Said::Asked(Asked::Unknown("not yet".to_owned()));
+    for n in [1, 2] {
+        let forever = std::iter::repeat_n(unknown.clone(), 1_000).collect();
+        caller.script().insert(format!("key-{n}"), forever);
+    }
+    let found = Said::Asked(Asked::Answer(b"found".to_vec()));
+    caller.script().insert("key-3".to_owned(), [found].into());
+    let settings = EffectSettings {
+        held: 2,
+        ..EffectSettings::default()
+    };
+    let asked = |n| EffectRow {
+        state: EffectState::Unknown,
+        ..effect(n)
+    };
+    let mut database = vec![asked(1), asked(2), asked(3)];
+    let mut executor = Executor::open(3, callers(&caller, settings), database.clone());
+    for _ in 0..100 {
+        match executor.next().await {
+            Event::Answer { answer, .. } => return assert_eq!(answer, b"found"),
+            Event::Attempt { attempt, .. } => {
+                let row = database.iter_mut().find(|row| row.id == attempt.effect);
+                row.expect("an effect of this lane").due = attempt.due;
+            }
+        }
+        if executor.needs_reload() {
+            database.sort_by_key(|row| (row.due, row.id));
+            executor.reload(database.clone());
+        }
+    }
+    panic!("the third was never asked about");
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_effect_is_held_once_however_often_it_is_given() {
     let caller = Arc::new(Scripted::default());

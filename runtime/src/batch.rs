@@ -77,7 +77,7 @@ impl<E> Batch<E> {
             .collect()
     }
 
-    /// Two batches that together are this one, the first to be handled first; `None` where there is only one thing left.
+    /// Two batches that together are this one, the first to be handled first; the batch itself where only one thing is left.
     pub(crate) fn halve(mut self) -> Result<(Self, Self), Self> {
         let mut first = Self::default();
         if self.records.len() > 1 {
@@ -256,4 +256,139 @@ pub(crate) fn guarded<T>(run: impl FnOnce() -> Result<T, Refusal>) -> Result<T, 
             said.unwrap_or_else(|| "a panic without words".to_owned()),
         ))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::EffectState;
+
+    fn skipped(source: u16, offset: i64) -> Arrived<()> {
+        Arrived {
+            record: Fetched::new((source, offset, 0), None, None, std::iter::empty()),
+            meaning: Meaning::Skip,
+        }
+    }
+
+    fn answer(n: u128) -> (EffectRow, Answer) {
+        let effect = EffectRow {
+            id: Uuid::from_u128(n),
+            lane: 0,
+            kind: "charge".to_owned(),
+            idempotency_key: String::new(),
+            subject: String::new(),
+            request: Vec::new(),
+            caused_at: 0,
+            created_at: 0,
+            due: 0,
+            attempts: 1,
+            state: EffectState::Pending,
+            traceparent: None,
+        };
+        let answer = Answer {
+            effect: effect.id,
+            answer: Vec::new(),
+        };
+        (effect, answer)
+    }
+
+    fn timer(n: u128) -> TimerRow {
+        TimerRow {
+            id: Uuid::from_u128(n),
+            lane: 0,
+            kind: "deadline".to_owned(),
+            subject: String::new(),
+            due: 0,
+        }
+    }
+
+    fn attempt(n: u128) -> Attempt {
+        Attempt {
+            effect: Uuid::from_u128(n),
+            attempts: 1,
+            due: 0,
+            state: EffectState::Pending,
+            error: String::new(),
+        }
+    }
+
+    fn records(batch: &Batch<()>) -> Vec<(u16, i64)> {
+        let place = |arrived: &Arrived<()>| (arrived.record.source, arrived.record.offset);
+        batch.records.iter().map(place).collect()
+    }
+
+    /// Halved until nothing more can be: the pieces in the order in which they are handled.
+    fn pieces(batch: Batch<()>) -> Vec<Batch<()>> {
+        match batch.halve() {
+            Ok((first, second)) => [first, second].into_iter().flat_map(pieces).collect(),
+            Err(single) => vec![single],
+        }
+    }
+
+    #[test]
+    fn halves_keep_the_order_and_each_moves_the_position_of_what_it_holds() {
+        let mut batch = Batch::default();
+        for (source, offset) in [(0, 10), (1, 7), (0, 11), (1, 9), (0, 12)] {
+            batch.push(skipped(source, offset));
+        }
+        // Control records behind the last one: nothing but the position says that they are there.
+        batch.positions.insert(1, NextOffset::at(15));
+        let (first, second) = batch.halve().expect("five records");
+        assert_eq!(records(&first), [(0, 10), (1, 7)]);
+        let at = |next: [i64; 2]| BTreeMap::from([(0, NextOffset::at(next[0])), (1, NextOffset::at(next[1]))]);
+        assert_eq!(first.positions, at([11, 8]));
+        assert_eq!(records(&second), [(0, 11), (1, 9), (0, 12)]);
+        assert_eq!(second.positions, at([13, 15]));
+    }
+
+    #[test]
+    fn a_batch_comes_down_to_single_things_and_none_is_lost_or_twice() {
+        let mut batch = Batch::default();
+        for offset in 0..5 {
+            batch.push(skipped(0, offset));
+        }
+        batch.answers = (0..3).map(answer).collect();
+        batch.attempts = vec![attempt(9), attempt(10)];
+        batch.timers = (20..22).map(timer).collect();
+        let pieces = pieces(batch);
+        for piece in &pieces {
+            let things = piece.records.len() + piece.answers.len() + piece.timers.len();
+            assert_eq!(things, 1, "{piece:?}");
+        }
+        assert_eq!(
+            pieces.iter().flat_map(records).collect::<Vec<_>>(),
+            (0..5).map(|offset| (0, offset)).collect::<Vec<_>>()
+        );
+        let answers = pieces.iter().flat_map(|piece| &piece.answers);
+        assert!(answers.eq(&(0..3).map(answer).collect::<Vec<_>>()));
+        let timers = pieces.iter().flat_map(|piece| &piece.timers);
+        assert!(timers.eq(&(20..22).map(timer).collect::<Vec<_>>()));
+        let attempts = pieces.iter().flat_map(|piece| &piece.attempts);
+        assert!(attempts.eq(&[attempt(9), attempt(10)]));
+        let last = pieces.last().expect("a piece");
+        assert_eq!((records(last), last.attempts.len()), (vec![(0, 4)], 0));
+    }
+
+    #[test]
+    fn a_single_event_is_refused_and_what_is_refused_already_is_not_again() {
+        let arrival = Arrival {
+            id: Uuid::from_u128(1),
+            hash: [0; 16],
+            event_time: 0,
+            redriven: None,
+        };
+        let mut batch = Batch::default();
+        assert!(!batch.refuse("no room"), "there is no record");
+        batch.push(skipped(0, 3));
+        assert!(!batch.refuse("no room"), "nothing was decided on it");
+        let cause = Cause::new("echo", arrival.id, 0);
+        batch.records[0].meaning = Meaning::Event(arrival, cause, ());
+        assert!(batch.refuse("no room"));
+        let Meaning::Refused(of, refusal) = &batch.records[0].meaning else {
+            panic!("{:?}", batch.records);
+        };
+        assert_eq!((*of, refusal.reason), (arrival, Reason::Limit));
+        assert_eq!(refusal.detail, "the database refuses it: no room");
+        assert!(!batch.refuse("no room"), "it would be refused for ever");
+    }
 }

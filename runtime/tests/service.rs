@@ -14,7 +14,7 @@ use orderflow_runtime::{Halt, ServiceError, Settings};
 use rdkafka::message::Message;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
-use self::support::{PARTITIONS, World, counts, handled, header, open, published, raw, redriven, said, word};
+use self::support::{PARTITIONS, World, armed, counts, handled, header, open, published, raw, redriven, said, word};
 
 #[test]
 fn each_event_is_applied_once_and_said_in_order() {
@@ -80,6 +80,79 @@ fn what_cannot_be_read_or_decided_is_parked_with_its_bytes() {
         header(&letters[2], "kafka_dlt-exception-message").as_deref(),
         Some("asked to")
     );
+}
+
+#[test]
+fn of_a_batch_that_the_database_refuses_one_record_is_parked_and_its_neighbours_are_applied() {
+    let world = World::new();
+    let mut words: Vec<_> = (1..=20).map(|n| word(n, "k", &n.to_string())).collect();
+    words[12] = word(13, "k", "twice");
+    world.send(&words);
+    world.run_until(|reader| handled(reader) == 20 && published(reader) == Ok(true));
+
+    let reader = open(&world.database());
+    assert_eq!(counts(&reader), [19, 0, 1, 0]);
+    let others: Vec<_> = (1..=20).filter(|n| *n != 13).map(|n| n.to_string()).collect();
+    assert_eq!(said(&reader, "k"), others);
+    assert_eq!(world.read("echo").len(), 19);
+    let letters = world.read("words.echo.dlq");
+    assert_eq!(letters.len(), 1);
+    assert_eq!(header(&letters[0], "orderflow-reason").as_deref(), Some("limit"));
+    let why = header(&letters[0], "kafka_dlt-exception-message").unwrap_or_default();
+    assert!(why.starts_with("the database refuses it"), "{why}");
+}
+
+/// Half a second after its record, the last thing that happens: nothing but the timer wakes the lane.
+#[test]
+fn a_timer_fires_once_when_it_is_due() {
+    let world = World::new();
+    world.send(&[word(1, "k", "before")]);
+    let armed_it = AtomicBool::new(false);
+    world.run_until(|reader| {
+        if handled(reader) == 1 && !armed_it.swap(true, Ordering::SeqCst) {
+            world.send(&[word(2, "k", "later-500")]);
+        }
+        said(reader, "k").len() == 3 && published(reader) == Ok(true)
+    });
+    world.send(&[word(3, "k", "after")]);
+    world.run_until(|reader| handled(reader) == 3 && published(reader) == Ok(true));
+
+    let reader = open(&world.database());
+    assert_eq!(said(&reader, "k"), ["before", "later-500", "rang", "after"]);
+    assert_eq!(armed(&reader), [0; 0]);
+    assert_eq!(world.read("echo").len(), 4);
+}
+
+/// The clock cannot be set, so the timer is.
+#[test]
+fn a_timer_outlasts_the_service_that_armed_it() {
+    const DAY: i64 = 24 * 60 * 60 * 1_000;
+    let world = World::new();
+    world.send(&[word(1, "k", &format!("later-{DAY}"))]);
+    world.run_until(|reader| handled(reader) == 1);
+    assert_eq!(armed(&open(&world.database())).len(), 1);
+    let file = rusqlite::Connection::open(world.database()).expect("a database");
+    let moved = file.execute("UPDATE timers SET due = due - ?1", [DAY]);
+    assert_eq!(moved, Ok(1));
+    drop(file);
+    world.run_until(|reader| said(reader, "k").len() == 2 && published(reader) == Ok(true));
+
+    let reader = open(&world.database());
+    assert_eq!((said(&reader, "k")[1].as_str(), armed(&reader).len()), ("rang", 0));
+    assert_eq!(world.read("echo").len(), 2);
+}
+
+#[test]
+fn each_arming_fires_and_a_repeated_event_arms_nothing() {
+    let world = World::new();
+    let again = word(2, "k", "later-100");
+    world.send(&[word(1, "k", "later-200"), again.clone(), again]);
+    world.run_until(|reader| handled(reader) == 3 && armed(reader).is_empty() && published(reader) == Ok(true));
+
+    let reader = open(&world.database());
+    let rang = said(&reader, "k").iter().filter(|word| *word == "rang").count();
+    assert_eq!((rang, counts(&reader)), (2, [2, 1, 0, 0]));
+    assert_eq!(world.read("echo").len(), 4);
 }
 
 #[test]

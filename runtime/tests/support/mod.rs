@@ -17,8 +17,8 @@ use orderflow_runtime::observer::{Logging, Observer};
 use orderflow_runtime::store::StoreError;
 use orderflow_runtime::store::sqlite::{SqliteOptions, SqliteReader, SqliteStore};
 use orderflow_runtime::{
-    Cause, Decision, Decoded, Dependencies, Dependency, Entity, Fact, Handler, Reason, Record, Refusal, Rows, Service,
-    ServiceError, Settings, Topics, Wanted,
+    Cause, Decision, Decoded, Dependencies, Dependency, Entity, Fact, Fired, Handler, Reason, Record, Refusal, Rows,
+    Service, ServiceError, Settings, Timer, Topics, Wanted,
 };
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{Header, Headers, Message, OwnedHeaders, OwnedMessage};
@@ -37,7 +37,8 @@ const SAID: Entity<Vec<String>> = Entity::new("said", 0);
 /// Remembers each word under its key and says it again. The word `panic` panics, `startle` panics in the hint, `refuse` is
 /// refused unless something was said before, `first-shaky` would stop the service the first
 /// three times it is decided on, `first-lost` stops it unless something was said
-/// before, `book-7` cannot be read without book 7.
+/// before, `book-7` cannot be read without book 7. `twice` is said twice under one id, which no database takes. After
+/// `later-500` a timer is due half a second after the record's time, and `rang` is said.
 pub(crate) struct Echo(Arc<Library>);
 
 /// Lends books while it is open; it has all but number 404.
@@ -118,16 +119,41 @@ impl Handler for Echo {
             "panic" => panic!("asked to"),
             word => said.push(word.to_owned()),
         }
+        let later = event
+            .word
+            .strip_prefix("later-")
+            .and_then(|wait| wait.parse::<i64>().ok());
         let shaky = event.word == "first-shaky" && self.0.shaken.fetch_add(1, Ordering::SeqCst) < 3;
         let nowhere = shaky || event.word == "first-lost" && said.len() == 1;
         let mut decision = Decision::new();
-        decision.emit(Fact::new(
+        let fact = Fact::new(
             cause.derive(0),
             if nowhere { "nowhere" } else { "echo" }.into(),
             event.key.as_str(),
             event.word.clone().into(),
-        ));
+        );
+        if event.word == "twice" {
+            decision.emit(fact.clone());
+        }
+        decision.emit(fact);
+        if let Some(wait) = later {
+            decision.arm(Timer {
+                id: cause.derive(1),
+                kind: "later",
+                subject: event.key.clone(),
+                due: cause.time + wait,
+            });
+        }
         decision.put(SAID, event.key.as_str(), said);
+        Ok(decision)
+    }
+
+    fn timer(&self, cause: &Cause, fired: &Fired<'_>, rows: &Rows) -> Result<Decision, Refusal> {
+        let mut said = rows.get(SAID, fired.subject).cloned().unwrap_or_default();
+        said.push("rang".to_owned());
+        let mut decision = Decision::new();
+        decision.emit(Fact::new(cause.derive(0), "echo".into(), fired.subject, "rang".into()));
+        decision.put(SAID, fired.subject, said);
         Ok(decision)
     }
 }
@@ -315,6 +341,17 @@ pub(crate) fn said(reader: &SqliteReader, key: &str) -> Vec<String> {
     let row = reader.row("said", key).expect("a readable row");
     row.map(|(_, body)| serde_json::from_slice(&body).expect("a list of words"))
         .unwrap_or_default()
+}
+
+/// When each timer is due that has not fired, as the database has it.
+pub(crate) fn armed(reader: &SqliteReader) -> Vec<i64> {
+    let mut due = Vec::new();
+    let each = reader.each_timer(|timer| {
+        due.push(timer.due);
+        Ok::<_, StoreError>(())
+    });
+    each.expect("readable timers");
+    due
 }
 
 /// Records handled so far: applied, duplicate, dead, skipped.

@@ -310,8 +310,9 @@ fn what_a_client_chokes_on_becomes_a_dead_letter_too() {
     let name_that_is_no_text = std::ffi::OsStr::from_bytes(b"\xff\xfe=1");
     let mut strange = kcat(&system.brokers());
     strange
-        .args(["-P", "-t", "orders", "-k", "strange", "-H"])
-        .arg(name_that_is_no_text);
+        .args(["-P", "-t", "orders", "-k", "strange", "-H", "before=1", "-H"])
+        .arg(name_that_is_no_text)
+        .args(["-H", "behind=2"]);
     feed(&mut strange, b"hello");
     let [repeated, random] = [vec![b'x'; 3_000_000], digits(1_300_000)];
     for (key, codec, value) in [("repeated", "lz4", &repeated), ("random", "gzip", &random)] {
@@ -334,5 +335,9 @@ fn what_a_client_chokes_on_becomes_a_dead_letter_too() {
     ];
     let found: Vec<_> = refused.iter().map(|(reason, _)| reason).collect();
     assert!(refused == BTreeSet::from(expected), "{found:?}");
+    let strange = letters.iter().find(|letter| letter.payload() == Some(b"hello"));
+    let strange = strange.expect("a letter");
+    let sound = [header(strange, "before"), header(strange, "behind")];
+    assert_eq!(sound, [Some(&b"1"[..]), Some(&b"2"[..])], "the other headers are kept");
     assert!(inventory.is_running(), "{}", inventory.log());
 }

@@ -172,12 +172,12 @@ impl<H: Handler> Reading<'_, H> {
         if bytes > self.limit {
             return Err(letters::oversized(bytes, self.limit));
         }
-        // It stands alone, so the first says it.
+        // The marker stands before all others.
         let first = record.headers.raw().next();
         if first.is_some_and(|(name, _)| name == UNREADABLE_HEADERS.as_bytes()) {
             return Err(Refusal::new(
                 Reason::Limit,
-                "a header's name is not UTF-8; headers are left out here",
+                "a header's name is not UTF-8; such headers are left out here",
             ));
         }
         guarded(|| self.handler.decode(record))

@@ -74,7 +74,7 @@ pub struct Record<'a> {
     pub headers: HeaderSlice<'a>,
 }
 
-/// Stands alone in place of headers that could not be read.
+/// Stands before the headers of a record of which some could not be read, and are left out.
 pub(crate) const UNREADABLE_HEADERS: &str = "orderflow-unreadable-headers";
 
 /// Headers in a self-delimiting form, as a record carries them; a store packs them further.

@@ -102,6 +102,21 @@ fn of_a_batch_that_the_database_refuses_one_record_is_parked_and_its_neighbours_
     assert!(why.starts_with("the database refuses it"), "{why}");
 }
 
+/// The client's own names are text; this is what is left of those that are not.
+#[test]
+fn a_record_with_headers_that_cannot_be_read_is_parked_with_those_that_can() {
+    let world = World::new();
+    let marked = word(1, "k", "fine").with("orderflow-unreadable-headers", "");
+    world.send(&[marked.with("from", "here"), word(2, "k", "fine").with("from", "there")]);
+    world.run_until(|reader| handled(reader) == 2 && published(reader) == Ok(true));
+
+    let reader = open(&world.database());
+    assert_eq!((counts(&reader), said(&reader, "k").len()), ([1, 0, 1, 0], 1));
+    let letter = world.read("words.echo.dlq").remove(0);
+    let told = ["orderflow-reason", "from", "orderflow-unreadable-headers"].map(|name| header(&letter, name));
+    assert_eq!(told, [Some("limit".to_owned()), Some("here".to_owned()), None]);
+}
+
 /// Half a second after its record, the last thing that happens: nothing but the timer wakes the lane.
 #[test]
 fn a_timer_fires_once_when_it_is_due() {

@@ -224,6 +224,7 @@ impl World {
             let mut record = BaseRecord::to(sent.topic).key(&sent.key).headers(sent.headers.clone());
             record.partition = sent.partition;
             record.payload = sent.value.as_deref();
+            record.timestamp = sent.timestamp;
             producer
                 .send(record)
                 .map_err(|(error, _)| error)
@@ -289,16 +290,7 @@ pub(crate) struct Sent {
     value: Option<Vec<u8>>,
     headers: OwnedHeaders,
     partition: Option<i32>,
-}
-
-impl Sent {
-    /// The same, to a partition that its key does not choose.
-    pub(crate) fn on_partition(self, partition: i32) -> Self {
-        Self {
-            partition: Some(partition),
-            ..self
-        }
-    }
+    timestamp: Option<i64>,
 }
 
 /// The word under the key, as the event of number `id`.
@@ -314,6 +306,30 @@ pub(crate) fn raw(key: &str, value: &[u8]) -> Sent {
         value: Some(value.to_vec()),
         headers: OwnedHeaders::new(),
         partition: None,
+        timestamp: None,
+    }
+}
+
+impl Sent {
+    /// The same, to a partition that its key does not choose.
+    pub(crate) fn on_partition(self, partition: i32) -> Self {
+        Self {
+            partition: Some(partition),
+            ..self
+        }
+    }
+
+    /// The same with another header, behind those it has.
+    pub(crate) fn with(mut self, key: &str, value: &str) -> Self {
+        let value = Some(value);
+        self.headers = self.headers.insert(Header { key, value });
+        self
+    }
+
+    /// The same with this as its time, in milliseconds since 1970-01-01 UTC.
+    pub(crate) fn at(mut self, millis: i64) -> Self {
+        self.timestamp = Some(millis);
+        self
     }
 }
 
@@ -327,6 +343,7 @@ pub(crate) fn redriven(letter: &OwnedMessage) -> Sent {
         value: letter.payload().map(Vec::from),
         headers,
         partition: None,
+        timestamp: None,
     }
 }
 

@@ -198,7 +198,7 @@ impl<H: Handler, S: Store> Edge<H, S> {
             self.told_at = Instant::now();
             self.tell_group(CommitMode::Async);
         }
-        if self.retained.elapsed() >= retention::EVERY {
+        if self.retained.elapsed() >= retention::every(&self.with.shared.settings) {
             self.retained = Instant::now();
             self.retain();
         }

@@ -13,19 +13,30 @@ use tokio::task::JoinHandle;
 use super::Edge;
 use crate::handler::Handler;
 use crate::record::NextOffset;
+use crate::settings::Settings;
 use crate::shared::wall_clock;
 use crate::store::{Lane, Retention, Store, StoreError};
 
 /// How often rows past their time are looked for, and how many of a kind go in one transaction: deleting is done rarely
 /// and in pieces, so that no batch waits for it long.
-pub(super) const EVERY: Duration = Duration::from_mins(1);
+const EVERY: Duration = Duration::from_mins(1);
 const ROWS: u32 = 5_000;
+
+/// Where rows are kept for less than four minutes they are looked for more often than every minute: so many times while
+/// they are kept.
+const LOOKS: u32 = 4;
 
 /// How long batches have the database to themselves between two pieces.
 const BETWEEN: Duration = Duration::from_millis(100);
 
 /// How long Kafka has to say where a time lies.
 const ANSWER: Duration = Duration::from_secs(2);
+
+/// How often rows past their time are looked for under these settings.
+pub(super) fn every(settings: &Settings) -> Duration {
+    let shorter = settings.inbox_retention.min(settings.outbox_retention);
+    (shorter / LOOKS).clamp(BETWEEN, EVERY)
+}
 
 /// Deleting in the background, which ends with this, after the piece it is at.
 pub(super) struct Sweep {
@@ -59,7 +70,8 @@ impl<H: Handler, S: Store> Edge<H, S> {
             limit: ROWS,
         };
         let (go_on, going) = watch::channel(());
-        let sweeping = sweep(self.with.shared.store.clone(), retention, going);
+        let until = Instant::now() + every(settings);
+        let sweeping = sweep(self.with.shared.store.clone(), retention, (until, going));
         self.sweep = Some(Sweep {
             task: self.with.runtime.spawn(sweeping),
             _go_on: go_on,
@@ -142,8 +154,7 @@ fn all_passed(offsets: &BTreeMap<(u16, Lane), i64>, positions: &BTreeMap<(u16, L
 }
 
 /// Deletes in pieces until little is left, or until the next look is due, or nobody wants it any more.
-async fn sweep<S: Store>(store: S, retention: Retention, mut going: watch::Receiver<()>) {
-    let until = Instant::now() + EVERY;
+async fn sweep<S: Store>(store: S, retention: Retention, (until, mut going): (Instant, watch::Receiver<()>)) {
     let mut deleted = 0;
     while Instant::now() < until {
         match store.retain(retention).await {
@@ -172,6 +183,22 @@ pub(super) type Positions = BTreeMap<(u16, Lane), NextOffset>;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_kept_for_a_short_time_is_looked_for_often() {
+        let of = |inbox_retention, outbox_retention| {
+            every(&Settings {
+                inbox_retention,
+                outbox_retention,
+                ..Settings::default()
+            })
+        };
+        let secs = Duration::from_secs;
+        assert_eq!(every(&Settings::default()), secs(60));
+        assert_eq!(of(secs(600), secs(20)), secs(5));
+        assert_eq!(of(secs(20), secs(20)), secs(5));
+        assert_eq!(of(secs(600), Duration::ZERO), BETWEEN);
+    }
 
     #[test]
     fn a_lane_of_which_nothing_is_known_holds_the_horizon() {

@@ -11,14 +11,14 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use orderflow_runtime::effects::BoxFuture;
+use orderflow_runtime::effects::{BoxFuture, Callers};
 use orderflow_runtime::embedded::EmbeddedBroker;
 use orderflow_runtime::observer::{Logging, Observer};
 use orderflow_runtime::store::StoreError;
 use orderflow_runtime::store::sqlite::{SqliteOptions, SqliteReader, SqliteStore};
 use orderflow_runtime::{
-    Cause, Decision, Decoded, Dependencies, Dependency, Entity, Fact, Fired, Handler, Reason, Record, Refusal, Rows,
-    Service, ServiceError, Settings, Timer, Topics, Wanted,
+    Answered, Cause, Decision, Decoded, Dependencies, Dependency, Effect, Entity, Fact, Fired, Handler, Reason, Record,
+    Refusal, Rows, Service, ServiceError, Settings, Timer, Topics, Wanted,
 };
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{Header, Headers, Message, OwnedHeaders, OwnedMessage};
@@ -38,7 +38,8 @@ const SAID: Entity<Vec<String>> = Entity::new("said", 0);
 /// refused unless something was said before, `first-shaky` would stop the service the first
 /// three times it is decided on, `first-lost` stops it unless something was said
 /// before, `book-7` cannot be read without book 7. `twice` is said twice under one id, which no database takes. After
-/// `later-500` a timer is due half a second after the record's time, and `rang` is said.
+/// `later-500` a timer is due half a second after the record's time, and `rang` is said. After `ask` somebody outside is asked, and the
+/// answer is said.
 pub(crate) struct Echo(Arc<Library>);
 
 /// Lends books while it is open; it has all but number 404.
@@ -136,6 +137,15 @@ impl Handler for Echo {
             decision.emit(fact.clone());
         }
         decision.emit(fact);
+        if event.word == "ask" {
+            decision.ask(Effect {
+                id: cause.derive(2),
+                kind: "question",
+                idempotency_key: cause.id.to_string(),
+                subject: event.key.clone(),
+                request: Vec::new(),
+            });
+        }
         if let Some(wait) = later {
             decision.arm(Timer {
                 id: cause.derive(1),
@@ -145,6 +155,14 @@ impl Handler for Echo {
             });
         }
         decision.put(SAID, event.key.as_str(), said);
+        Ok(decision)
+    }
+
+    fn answer(&self, _cause: &Cause, answered: &Answered<'_>, rows: &Rows) -> Result<Decision, Refusal> {
+        let mut said = rows.get(SAID, answered.subject).cloned().unwrap_or_default();
+        said.push(String::from_utf8_lossy(answered.answer).into_owned());
+        let mut decision = Decision::new();
+        decision.put(SAID, answered.subject, said);
         Ok(decision)
     }
 
@@ -165,6 +183,7 @@ pub(crate) struct World {
     pub(crate) settings: Settings,
     pub(crate) library: Arc<Library>,
     pub(crate) observer: Arc<dyn Observer>,
+    pub(crate) callers: Callers,
 }
 
 impl World {
@@ -178,6 +197,7 @@ impl World {
             settings: EmbeddedBroker::settings(Settings::default()),
             library: Arc::default(),
             observer: Arc::new(Logging::default()),
+            callers: Callers::none(),
         }
     }
 
@@ -209,6 +229,7 @@ impl World {
         let service = Service::new("echo", topics, Echo(Arc::clone(&self.library)))
             .settings(self.settings.clone())
             .observer(Arc::clone(&self.observer))
+            .callers(self.callers.clone())
             .dependencies(Arc::clone(&self.library) as Arc<dyn Dependencies>);
         runtime.block_on(service.run(self.broker.connection(), store, shutdown))
     }

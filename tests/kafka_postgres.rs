@@ -11,7 +11,7 @@ use support::disk::Disk;
 use support::fleet::Fleet;
 use support::postgres::Database;
 use support::postgres::server::{Server, write_private};
-use support::process::{orderflow, output_of, shown, stdout_of};
+use support::process::{Daemon, orderflow, output_of, shown, stdout_of};
 use support::system::System;
 use support::wait_until;
 
@@ -202,6 +202,56 @@ fn a_server_with_a_strangers_certificate_is_not_trusted() {
     let said = shown(&output);
     for text in ["error[database-untrusted]", "does not prove who it is", "sslrootcert"] {
         assert!(said.contains(text), "nothing of {text:?}\n{said}");
+    }
+}
+
+/// Accepted, and so on its way through all that a daemon does.
+#[test]
+#[ignore = "needs Kafka's jars and PostgreSQL; run by ./tests/run"]
+fn the_password_of_a_database_is_in_no_log_at_any_level() {
+    const CANARY: &str = "canary-in-the-database";
+    let rules = "local all all trust\n\
+                 host all keeper 127.0.0.1/32 scram-sha-256\n\
+                 host all all 127.0.0.1/32 trust\n";
+    let server = Server::start_with(|data| {
+        std::fs::write(data.join("pg_hba.conf"), rules).expect("the rules of who is let in");
+        Vec::new()
+    });
+    let fleet = Fleet::with(System::start(1), Database::on(server.url("orderflow", "")));
+    fleet.database.run(&format!(
+        "CREATE ROLE keeper LOGIN PASSWORD '{CANARY}'; GRANT CREATE ON DATABASE {} TO keeper",
+        fleet.database.name()
+    ));
+    let url = fleet.database.url_of("keeper");
+    let written = |name: &str, text: String| {
+        let file = fleet.system.folder().join(name);
+        write_private(&file, &text);
+        file.display().to_string()
+    };
+    let file = written("passwords", format!("*:*:*:keeper:{CANARY}\n"));
+    let whole = written("url", url.replace("keeper@", &format!("keeper:{CANARY}@")));
+    let mut orders = 0;
+    for (name, value, database) in [
+        ("PGPASSWORD", CANARY, Some(&url)),
+        ("PGPASSFILE", &file, Some(&url)),
+        ("ORDERFLOW_DATABASE_FILE", &whole, None),
+    ] {
+        let mut command = fleet.system.orderflow();
+        command
+            .args(["run", "inventory", "--log-level", "trace"])
+            .env(name, value);
+        command.envs(database.map(|url| ("ORDERFLOW_DATABASE", url)));
+        let mut daemon = Daemon::start(&mut command, &fleet.system.log_file(name));
+        fleet.place(10);
+        orders += 10;
+        wait_until("the orders", SOON, || {
+            assert!(daemon.is_running(), "{name}: {}", daemon.log());
+            fleet.applied() == orders
+        });
+        assert_eq!(daemon.stop(ENDED).code(), Some(0), "{name}: {}", daemon.log());
+        let log = daemon.log();
+        assert!(log.contains("\"level\":\"TRACE\""), "{name}: everything is said");
+        assert!(!log.contains(CANARY), "{name}: {log}");
     }
 }
 

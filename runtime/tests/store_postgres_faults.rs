@@ -353,6 +353,43 @@ async fn a_lock_that_is_not_given_up_is_said_and_survived() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL; run by ./tests/run"]
+async fn a_claim_that_fails_leaves_no_other_behind() {
+    let schema = Schema::fresh();
+    let store = open(&schema.url()).await;
+    store.claim(&[0, 1]).await.expect("claimed");
+    let holder = postgres::connect(&schema.url()).await;
+    let lock = format!("BEGIN; SELECT 1 FROM {}.lanes FOR UPDATE", schema.name());
+    holder.batch_execute(&lock).await.expect("locked");
+    let claiming = tokio::spawn({
+        let store = store.clone();
+        async move { store.claim(&[0, 1]).await }
+    });
+    // As the server does itself after 25 s.
+    let held_up = format!(
+        "FROM pg_locks WHERE NOT granted AND pid IN \
+         (SELECT pid FROM pg_locks WHERE relation = '{}.lanes'::regclass)",
+        schema.name()
+    );
+    let cancel = format!("SELECT count(*) FILTER (WHERE pg_cancel_backend(pid)) {held_up}");
+    in_time(async { while postgres::ask(&schema.url(), &cancel).await == 0 {} }).await;
+    let refused = in_time(claiming).await.expect("no panic").expect_err("given up");
+    assert!(
+        matches!(&refused, StoreError::Unavailable(why) if why.contains("57014")),
+        "{refused:?}"
+    );
+    in_time(store.timers(2, 1))
+        .await
+        .expect("nobody waits behind what was given up");
+    let waiting = format!("SELECT count(*) {held_up}");
+    assert_eq!(
+        postgres::ask(&schema.url(), &waiting).await,
+        0,
+        "no claim is still under way"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL; run by ./tests/run"]
 async fn a_server_without_a_connection_left_is_waited_for() {
     let schema = Schema::fresh();
     let role = schema.role("CONNECTION LIMIT 2").await;

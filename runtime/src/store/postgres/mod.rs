@@ -23,8 +23,6 @@ mod unit;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use futures_util::future::try_join_all;
-
 pub use self::address::{InvalidAddress, PostgresAddress, masked};
 pub use self::console::PostgresConsole;
 use self::failure::Failure;
@@ -110,7 +108,7 @@ impl PostgresStore {
         migrate::prepare(&client, address, true).await
     }
 
-    /// Runs statements that each stand alone.
+    /// Runs statements that each stand alone, one at a time: where one fails, the session goes back with none that still runs.
     async fn run<T>(&self, work: impl AsyncFnOnce(&Session) -> Result<T, Failure>) -> Result<T, StoreError> {
         let lease = self.pool.lease().await?;
         let session = lease.session()?;
@@ -173,8 +171,12 @@ impl Store for PostgresStore {
 
     async fn claim(&self, lanes: &[Lane]) -> Result<Vec<Claim>, StoreError> {
         self.run(async |session| {
-            let claims = lanes.iter().map(|lane| claim(session, *lane));
-            try_join_all(claims).await
+            let mut claims = Vec::with_capacity(lanes.len());
+            // A claim that was given up must not take the lane from whoever has it by the time the server runs it.
+            for lane in lanes {
+                claims.push(claim(session, *lane).await?);
+            }
+            Ok(claims)
         })
         .await
     }

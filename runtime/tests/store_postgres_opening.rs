@@ -203,6 +203,22 @@ async fn a_missing_database_and_a_server_that_is_not_there() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL; run by ./tests/run"]
+async fn a_host_that_is_away_is_waited_for_whatever_another_says() {
+    let schema = Schema::fresh();
+    let nowhere = schema.url().replace("/postgres?", "/no_such_database?");
+    let server = postgres::host();
+    for hosts in [format!("127.0.0.1:1,{server}"), format!("{server},127.0.0.1:1")] {
+        let away = refused(&nowhere.replace(&server, &hosts)).await;
+        let told = matches!(&away, OpenError::Unavailable(why)
+            if why.contains("127.0.0.1:1/") && why.contains("no such database"));
+        assert!(told, "{hosts}: {away:?}");
+    }
+    let twice = refused(&nowhere.replace(&server, &format!("{server},{server}"))).await;
+    assert!(matches!(twice, OpenError::Missing { .. }), "each refuses: {twice:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL; run by ./tests/run"]
 async fn the_host_that_takes_writes_is_found() {
     let schema = Schema::fresh();
     let role = schema.role("").await;

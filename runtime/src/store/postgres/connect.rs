@@ -79,7 +79,7 @@ pub(super) enum Purpose {
 /// Connects to the first host that serves the purpose.
 ///
 /// # Errors
-/// What the last host said that refuses us; else what each of them said.
+/// What the last host said, where each of them refuses us; else what each of them said: one that is away may let us in later.
 pub(super) async fn connect(address: &PostgresAddress, purpose: Purpose) -> Result<Client, OpenError> {
     let tls = Tls::new(address.tls, address.root_certificates.as_deref());
     let location = address.location();
@@ -87,18 +87,25 @@ pub(super) async fn connect(address: &PostgresAddress, purpose: Purpose) -> Resu
         location: location.clone(),
         why,
     })?;
-    let (mut refused, mut away) = (None, Vec::new());
+    let (mut refused, mut away, mut said) = (None, false, Vec::new());
     for (host, port) in &address.hosts {
         // Large, and in every future of a store: whoever waits for an answer may have to connect first.
         let connecting = Box::pin(connect_to(address, (host, *port), &tls, purpose));
         match in_time(&location, connecting).await {
             Ok(client) => return Ok(client),
-            Err(OpenError::Unavailable(why)) => away.push(why),
-            Err(error) => refused = Some(error),
+            Err(error) => {
+                said.push(error.to_string());
+                match error {
+                    OpenError::Unavailable(_) => away = true,
+                    refusal => refused = Some(refusal),
+                }
+            }
         }
     }
-    // Hosts that are away say less than one that refuses us.
-    Err(refused.unwrap_or_else(|| OpenError::Unavailable(away.join("; "))))
+    match refused {
+        Some(refusal) if !away => Err(refusal),
+        _ => Err(OpenError::Unavailable(said.join("; "))),
+    }
 }
 
 /// A server that takes connections and says nothing must not hold whoever connects.

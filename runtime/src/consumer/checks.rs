@@ -10,12 +10,16 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList, TopicPartitionLi
 
 use crate::error::{Halt, ServiceError};
 use crate::record::NextOffset;
+use crate::store::StoreError;
 
 /// How long Kafka has for one question.
 const ANSWER: Duration = Duration::from_secs(10);
 
 /// How long a question is asked again: a client learns of new leaders and coordinators by being refused.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The patience of whoever comes back anyway: less than the time between two tries.
+pub(super) const ONCE: Duration = Duration::from_millis(100);
 const AGAIN: Duration = Duration::from_millis(200);
 
 /// How long a new leader has to catch up with what the old one acknowledged, before its end of a partition is believed.
@@ -37,6 +41,56 @@ pub(super) struct Watermarks {
     pub(super) high: i64,
 }
 
+/// Asked before each question, with how long it has been asked already: whether it is asked once more.
+pub(super) type AsksOn<'a> = &'a dyn Fn(Duration) -> bool;
+
+/// Why a lane is not checked, by whether another try may do it.
+pub(super) enum Unchecked {
+    /// Something is away, or another's for a while.
+    Passing(String),
+    /// The service ends.
+    Lasting(ServiceError),
+}
+
+impl Unchecked {
+    /// Kafka did not answer.
+    pub(super) fn of(asking: &str, error: &KafkaError) -> Self {
+        let why = format!("{asking}: {error}");
+        if may_pass(error) {
+            Self::Passing(why)
+        } else {
+            Self::Lasting(ServiceError::Client(why))
+        }
+    }
+}
+
+impl From<Halt> for Unchecked {
+    fn from(halt: Halt) -> Self {
+        Self::Lasting(halt.into())
+    }
+}
+
+impl From<StoreError> for Unchecked {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(why) => Self::Passing(why),
+            // Another member has claimed one since: the group has given it away, and this member has yet to hear of it.
+            StoreError::Fenced { .. } => Self::Passing(error.to_string()),
+            other => Self::Lasting(other.into()),
+        }
+    }
+}
+
+/// For whoever does not try again.
+impl From<Unchecked> for ServiceError {
+    fn from(why: Unchecked) -> Self {
+        match why {
+            Unchecked::Passing(why) => Self::Client(why),
+            Unchecked::Lasting(error) => error,
+        }
+    }
+}
+
 /// What the group has committed to Kafka, per partition.
 pub(super) type Committed = HashMap<(String, i32), i64>;
 
@@ -47,9 +101,10 @@ pub(super) type Committed = HashMap<(String, i32), i64>;
 pub(super) fn watermarks<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     standings: &[Standing],
+    asks_on: AsksOn<'_>,
 ) -> KafkaResult<Vec<Watermarks>> {
-    let low = ends(consumer, standings, Offset::Beginning)?;
-    let high = ends(consumer, standings, Offset::End)?;
+    let low = ends(consumer, (standings, Offset::Beginning), asks_on)?;
+    let high = ends(consumer, (standings, Offset::End), asks_on)?;
     Ok(low
         .into_iter()
         .zip(high)
@@ -58,12 +113,16 @@ pub(super) fn watermarks<C: ConsumerContext>(
 }
 
 /// The logical offsets stand for times in this request, by the protocol itself.
-fn ends<C: ConsumerContext>(consumer: &BaseConsumer<C>, standings: &[Standing], end: Offset) -> KafkaResult<Vec<i64>> {
+fn ends<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    (standings, end): (&[Standing], Offset),
+    asks_on: AsksOn<'_>,
+) -> KafkaResult<Vec<i64>> {
     let mut asked = TopicPartitionList::with_capacity(standings.len());
     for standing in standings {
         asked.add_partition_offset(&standing.topic, standing.partition, end)?;
     }
-    patiently(|| {
+    patiently(asks_on, || {
         let answered = consumer.offsets_for_times(asked.clone(), ANSWER)?;
         standings
             .iter()
@@ -72,14 +131,17 @@ fn ends<C: ConsumerContext>(consumer: &BaseConsumer<C>, standings: &[Standing], 
     })
 }
 
-fn patiently<T>(mut ask: impl FnMut() -> KafkaResult<T>) -> KafkaResult<T> {
-    let until = Instant::now() + PATIENCE;
-    loop {
+fn patiently<T>(asks_on: AsksOn<'_>, mut ask: impl FnMut() -> KafkaResult<T>) -> KafkaResult<T> {
+    let began = Instant::now();
+    let mut why = KafkaError::Canceled;
+    while asks_on(began.elapsed()) {
         match ask() {
-            Err(error) if may_pass(&error) && Instant::now() < until => std::thread::sleep(AGAIN),
+            Err(error) if may_pass(&error) => why = error,
             answer => return answer,
         }
+        std::thread::sleep(AGAIN);
     }
+    Err(why)
 }
 
 /// Whether asking again may help. It does not against a missing right.
@@ -118,12 +180,12 @@ fn element_of<'a>(answered: &'a TopicPartitionList, standing: &Standing) -> Kafk
 /// What the client says when the cluster does not answer.
 pub(super) fn first_since<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
-    standing: &Standing,
-    millis: i64,
+    (standing, millis): (&Standing, i64),
+    asks_on: AsksOn<'_>,
 ) -> KafkaResult<Option<i64>> {
     let mut asked = TopicPartitionList::with_capacity(1);
     asked.add_partition_offset(&standing.topic, standing.partition, Offset::Offset(millis))?;
-    patiently(|| {
+    patiently(asks_on, || {
         let answered = consumer.offsets_for_times(asked.clone(), ANSWER)?;
         let element = element_of(&answered, standing)?;
         match element.offset() {
@@ -140,12 +202,13 @@ pub(super) fn first_since<C: ConsumerContext>(
 pub(super) fn committed<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     standings: &[Standing],
+    asks_on: AsksOn<'_>,
 ) -> KafkaResult<Committed> {
     let mut asked = TopicPartitionList::with_capacity(standings.len());
     for standing in standings {
         asked.add_partition(&standing.topic, standing.partition);
     }
-    patiently(|| {
+    patiently(asks_on, || {
         let answered = consumer.committed_offsets(asked.clone(), ANSWER)?;
         let mut committed = Committed::new();
         for element in answered.elements() {
@@ -183,9 +246,10 @@ pub(super) fn right_database(standings: &[Standing], committed: &Committed, loca
 pub(super) fn records_are_there<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     standings: &[Standing],
-) -> Result<Vec<Watermarks>, ServiceError> {
-    let asked = |error: KafkaError| ServiceError::Client(format!("asking for the ends of partitions: {error}"));
-    let first = watermarks(consumer, standings).map_err(asked)?;
+    asks_on: AsksOn<'_>,
+) -> Result<Vec<Watermarks>, Unchecked> {
+    let asked = |error: KafkaError| Unchecked::of("asking for the ends of partitions", &error);
+    let first = watermarks(consumer, standings, asks_on).map_err(asked)?;
     if standings
         .iter()
         .zip(&first)
@@ -195,7 +259,7 @@ pub(super) fn records_are_there<C: ConsumerContext>(
         return Ok(first);
     }
     std::thread::sleep(LEADER_CATCHES_UP);
-    let second = watermarks(consumer, standings).map_err(asked)?;
+    let second = watermarks(consumer, standings, asks_on).map_err(asked)?;
     judge(standings, &second)?;
     Ok(second)
 }
@@ -266,7 +330,7 @@ mod tests {
         broker
             .fail_requests(RDKafkaApiKey::ListOffsets, &refused)
             .expect("told");
-        let marks = watermarks(&consumer, &[standing(None)]);
+        let marks = watermarks(&consumer, &[standing(None)], &|waited| waited < PATIENCE);
         assert_eq!(marks, Ok(vec![Watermarks { low: 0, high: 0 }]));
     }
 

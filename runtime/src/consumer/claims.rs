@@ -1,15 +1,16 @@
 //! Claiming the lanes that the group has given, and where each of them goes on (rules 1 and 6).
 //!
 //! The group waits for one try and not for the database: what cannot be claimed is assigned and paused, and claimed once the
-//! database answers.
+//! database answers, and Kafka does where it is asked about the lanes.
 
 use std::collections::BTreeSet;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::Edge;
 use super::assignment::client;
-use super::checks::{self, Standing, Watermarks};
+use super::checks::{self, Standing, Unchecked, Watermarks};
+use super::{Edge, standing};
 use crate::crash_point;
 use crate::effects::Executor;
 use crate::error::ServiceError;
@@ -19,7 +20,7 @@ use crate::record::NextOffset;
 use crate::settings::StartAt;
 use crate::store::{Claim, Lane as Number, Start, Store, StoreError, TimerRow};
 
-/// How long a database that was away is left alone before lanes are claimed again.
+/// How long a database, or Kafka, that was away is left alone before lanes are claimed again.
 const CLAIM_RETRY: Duration = Duration::from_millis(200);
 
 /// A lane of this member's, with all that the database holds of it to begin with.
@@ -37,34 +38,41 @@ impl Claimed {
     }
 }
 
-/// Lanes that are given and not claimed: the database was away.
+/// Lanes that are given and not claimed: they are being claimed now, or something was away.
 pub(super) struct Unclaimed {
     lanes: BTreeSet<Number>,
     tried: Instant,
+    /// Whether the group has its answer: one question to Kafka more or less is all the same, there is another try.
+    late: bool,
 }
 
 impl<H: Handler, S: Store> Edge<H, S> {
-    /// Claims lanes; `None` when that has to wait: for the database, or for what the group says next.
+    /// Claims lanes; `None` when that has to wait: for the database, for Kafka, or for what the group says next.
     ///
     /// # Errors
     /// Whatever no waiting mends.
     pub(super) fn claim_or_wait(&mut self, lanes: &BTreeSet<Number>) -> Result<Option<Vec<Claimed>>, ServiceError> {
-        self.unclaimed = None;
+        let unclaimed = |late| Unclaimed {
+            lanes: lanes.clone(),
+            tried: Instant::now(),
+            late,
+        };
+        let late = self.unclaimed.is_some();
+        self.unclaimed = Some(unclaimed(late));
         let why = match self.claim(lanes) {
-            Err(ServiceError::Store(StoreError::Unavailable(why))) => why,
-            // Another member has claimed one since: the group has given it away, and this member has yet to hear of it.
-            Err(ServiceError::Store(fenced @ StoreError::Fenced { .. })) => fenced.to_string(),
-            claimed => return claimed.map(Some),
+            Ok(claimed) => {
+                self.unclaimed = None;
+                return Ok(Some(claimed));
+            }
+            Err(Unchecked::Lasting(error)) => return Err(error),
+            Err(Unchecked::Passing(why)) => why,
         };
         // At the end of the service nobody waits for anything.
         if !*self.with.shutdown.borrow() {
             let said = format!("lanes {lanes:?} wait to be claimed: {why}");
             self.with.shared.observer.trouble(None, &said);
         }
-        self.unclaimed = Some(Unclaimed {
-            lanes: lanes.clone(),
-            tried: Instant::now(),
-        });
+        self.unclaimed = Some(unclaimed(true));
         Ok(None)
     }
 
@@ -98,7 +106,7 @@ impl<H: Handler, S: Store> Edge<H, S> {
     }
 
     /// Claims lanes and says where each of their partitions stands, after looking whether the topics agree.
-    fn claim(&self, lanes: &BTreeSet<Number>) -> Result<Vec<Claimed>, ServiceError> {
+    fn claim(&self, lanes: &BTreeSet<Number>) -> Result<Vec<Claimed>, Unchecked> {
         if lanes.is_empty() {
             return Ok(Vec::new());
         }
@@ -108,7 +116,7 @@ impl<H: Handler, S: Store> Edge<H, S> {
         crash_point!("claim.after");
         let standings: Vec<_> = claims.iter().flat_map(|claim| self.standings(claim)).collect();
         self.check_database(&standings)?;
-        let marks = checks::records_are_there(&self.consumer, &standings)?;
+        let marks = checks::records_are_there(&self.consumer, &standings, &|waited| self.asks_on(waited))?;
         let per_lane = self.with.shared.topology.sources.len();
         let mut claimed = Vec::with_capacity(claims.len());
         for (at, claim) in claims.into_iter().enumerate() {
@@ -120,7 +128,7 @@ impl<H: Handler, S: Store> Edge<H, S> {
     }
 
     /// With its effects and timers.
-    fn equipped(&self, claim: Claim, positions: Vec<NextOffset>) -> Result<Claimed, ServiceError> {
+    fn equipped(&self, claim: Claim, positions: Vec<NextOffset>) -> Result<Claimed, StoreError> {
         let (store, lane) = (&self.with.shared.store, claim.at.owner.lane);
         let mut executor = Executor::open(lane, self.with.callers.clone(), Vec::new());
         let effects = self.ask(load_effects(store, lane, &executor))?;
@@ -155,12 +163,12 @@ impl<H: Handler, S: Store> Edge<H, S> {
             .collect()
     }
 
-    fn check_database(&self, standings: &[Standing]) -> Result<(), ServiceError> {
+    fn check_database(&self, standings: &[Standing]) -> Result<(), Unchecked> {
         if self.with.shared.settings.adopt_database {
             return Ok(());
         }
-        let committed = checks::committed(&self.consumer, standings)
-            .map_err(|error| client("asking for the group's offsets", &error))?;
+        let committed = checks::committed(&self.consumer, standings, &|waited| self.asks_on(waited))
+            .map_err(|error| Unchecked::of("asking for the group's offsets", &error))?;
         Ok(checks::right_database(
             standings,
             &committed,
@@ -174,7 +182,7 @@ impl<H: Handler, S: Store> Edge<H, S> {
         claim: &Claim,
         standings: &[Standing],
         marks: &[Watermarks],
-    ) -> Result<Vec<NextOffset>, ServiceError> {
+    ) -> Result<Vec<NextOffset>, Unchecked> {
         let mut starts = Vec::new();
         let mut positions = Vec::with_capacity(standings.len());
         for (standing, marks) in standings.iter().zip(marks) {
@@ -196,26 +204,44 @@ impl<H: Handler, S: Store> Edge<H, S> {
     }
 
     /// Where a partition never seen before starts.
-    fn first(&self, standing: &Standing, marks: Watermarks) -> Result<NextOffset, ServiceError> {
+    fn first(&self, standing: &Standing, marks: Watermarks) -> Result<NextOffset, Unchecked> {
         let offset = match self.with.shared.settings.start {
             StartAt::Earliest => marks.low,
             StartAt::Latest => marks.high,
-            StartAt::Since(millis) => checks::first_since(&self.consumer, standing, millis)
-                .map_err(|error| client("asking for the first offset of a time", &error))?
-                .unwrap_or(marks.high),
+            StartAt::Since(millis) => {
+                checks::first_since(&self.consumer, (standing, millis), &|waited| self.asks_on(waited))
+                    .map_err(|error| Unchecked::of("asking for the first offset of a time", &error))?
+                    .unwrap_or(marks.high)
+            }
         };
         Ok(NextOffset::at(offset))
     }
 
-    /// What the database answers. Where the service is to end, nobody waits for that.
+    /// What the database answers. Where the service is to end, nobody waits for that; meanwhile the observer is told that
+    /// this thread has not hung.
     fn ask<T>(&self, asking: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
         let mut shutdown = self.with.shutdown.clone();
         self.with.runtime.block_on(async {
-            tokio::select! {
-                biased;
-                answer = asking => answer,
-                _ = shutdown.wait_for(|asked| *asked) => Err(StoreError::Unavailable("the service ends".to_owned())),
+            let mut asking = pin!(asking);
+            loop {
+                tokio::select! {
+                    biased;
+                    answer = &mut asking => return answer,
+                    _ = shutdown.wait_for(|asked| *asked) => {
+                        return Err(StoreError::Unavailable("the service ends".to_owned()));
+                    }
+                    () = tokio::time::sleep(standing::TELL_EVERY) => self.tell_observer(),
+                }
             }
         })
+    }
+
+    /// Whether Kafka is asked something, or asked again, after so long. The observer is told as while the database is
+    /// asked.
+    pub(super) fn asks_on(&self, waited: Duration) -> bool {
+        self.tell_observer();
+        let late = self.unclaimed.as_ref().is_some_and(|unclaimed| unclaimed.late);
+        let patience = if late { checks::ONCE } else { checks::PATIENCE };
+        waited < patience && !*self.with.shutdown.borrow()
     }
 }

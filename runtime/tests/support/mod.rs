@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 use orderflow_runtime::effects::{BoxFuture, Callers};
 use orderflow_runtime::embedded::EmbeddedBroker;
 use orderflow_runtime::observer::{Logging, Observer};
-use orderflow_runtime::store::StoreError;
 use orderflow_runtime::store::sqlite::{SqliteOptions, SqliteReader, SqliteStore};
+use orderflow_runtime::store::{Store, StoreError};
 use orderflow_runtime::{
     Answered, Cause, Decision, Decoded, Dependencies, Dependency, Effect, Entity, Fact, Fired, Handler, Reason, Record,
     Refusal, Rows, Service, ServiceError, Settings, Timer, Topics, Wanted,
@@ -220,8 +220,20 @@ impl World {
     }
 
     fn run(&self, shutdown: impl Future<Output = ()> + Send) -> Result<(), ServiceError> {
+        self.run_on(self.store(), shutdown)
+    }
+
+    pub(crate) fn store(&self) -> SqliteStore {
+        SqliteStore::open(&self.database(), &SqliteOptions::default()).expect("a database")
+    }
+
+    /// Runs the service on a store until `shutdown` says so, or it ends by itself.
+    pub(crate) fn run_on(
+        &self,
+        store: impl Store,
+        shutdown: impl Future<Output = ()> + Send,
+    ) -> Result<(), ServiceError> {
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-        let store = SqliteStore::open(&self.database(), &SqliteOptions::default()).expect("a database");
         let topics = Topics {
             reads: vec!["words".into()],
             writes: vec!["echo".into()],
@@ -417,7 +429,8 @@ pub(crate) fn open(path: &Path) -> SqliteReader {
     SqliteReader::open(path).expect("a database to read")
 }
 
-async fn until(done: impl Fn() -> bool) {
+/// Returns once `done` holds. Panics when it never does.
+pub(crate) async fn until(done: impl Fn() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !done() {
         assert!(Instant::now() < deadline, "not done in time");

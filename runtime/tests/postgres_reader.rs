@@ -3,16 +3,18 @@
 mod postgres;
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use orderflow_runtime::Headers;
 use orderflow_runtime::rows::{Entity, RowKey, StoredRow};
-use orderflow_runtime::store::postgres::{PostgresOptions, PostgresStore};
+use orderflow_runtime::store::postgres::{PostgresAddress, PostgresOptions, PostgresReader, PostgresStore};
 use orderflow_runtime::store::{
     Arrival, Database, EffectRow, EffectState, OutboxRow, Reader, Store, StoreError, TimerRow, TopicCount, Unit, Writes,
 };
 use uuid::Uuid;
 
 use self::postgres::Schema;
+use self::postgres::server::Server;
 
 const SHELF: Entity<u64> = Entity::new("shelf", 1);
 
@@ -191,6 +193,56 @@ fn whoever_refuses_a_row_ends_the_reading_and_may_read_again() {
     });
     assert_eq!((read, seen), (Err(enough.clone()), 3));
     assert_eq!(count(|see| reader.each_event(see)), u64::from(MANY));
+}
+
+/// A reader of a schema that is made first.
+fn reader(url: &str, silence: Duration) -> PostgresReader {
+    let address = PostgresAddress::parse(url, "read").expect("a URL");
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let opening = PostgresStore::open(address.clone(), PostgresOptions::default());
+    runtime.block_on(opening).expect("opens");
+    PostgresReader::open(&address).expect("a reader").silence(silence)
+}
+
+#[test]
+#[ignore = "needs PostgreSQL; run by ./tests/run"]
+fn a_server_that_says_nothing_to_anybody_is_given_up() {
+    let server = Server::start();
+    let reader = reader(&server.url("orderflow", "schema=frozen"), Duration::from_secs(1));
+    reader.summary().expect("it lives");
+    server.freeze();
+    let began = Instant::now();
+    let silent = reader.snapshot(PostgresReader::summary).expect_err("given up");
+    assert!(
+        matches!(&silent, StoreError::Unavailable(why) if why.contains("says nothing for 1 s")),
+        "{silent:?}"
+    );
+    assert_eq!(reader.topics(), Err(silent), "nobody waits twice");
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+}
+
+#[test]
+#[ignore = "needs PostgreSQL; run by ./tests/run"]
+fn an_answer_may_take_long_while_the_server_lives() {
+    let schema = Schema::fresh();
+    let reader = reader(&schema.url(), Duration::from_millis(100));
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let holder = runtime.block_on(postgres::connect(&schema.url()));
+    let lock = format!("BEGIN; LOCK TABLE {}.meta", schema.name());
+    runtime.block_on(holder.batch_execute(&lock)).expect("locked");
+    let reading = std::thread::spawn(move || reader.summary());
+    let waits = format!(
+        "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE NOT granted \
+         AND relation = '{}.meta'::regclass AND now() - query_start > interval '1 s'",
+        schema.name()
+    );
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while runtime.block_on(postgres::ask(&schema.url(), &waits)) == 0 {
+        assert!(Instant::now() < deadline && !reading.is_finished(), "it still waits");
+    }
+    runtime.block_on(holder.batch_execute("ROLLBACK")).expect("let go");
+    let summary = reading.join().expect("no panic").expect("read");
+    assert_eq!(summary.group, None);
 }
 
 #[test]

@@ -139,13 +139,22 @@ impl Server {
 
     /// Kills every process of the server at once.
     pub(crate) fn kill(&self) {
+        self.signal("KILL");
+    }
+
+    /// Stops every process of the server at once: connections stay, and nothing is said on them, nor to who asks for one.
+    pub(crate) fn freeze(&self) {
+        self.signal("STOP");
+    }
+
+    fn signal(&self, name: &str) {
         let Ok(text) = fs::read_to_string(self.data().join("postmaster.pid")) else {
             return;
         };
         let Some(first) = text.lines().next() else { return };
         let children = fs::read_to_string(format!("/proc/{first}/task/{first}/children")).unwrap_or_default();
         let mut kill = Command::new("kill");
-        kill.arg("-9").arg(first).args(children.split_whitespace());
+        kill.args(["-s", name, first]).args(children.split_whitespace());
         let _some_may_be_gone = kill.stderr(Stdio::null()).status();
     }
 

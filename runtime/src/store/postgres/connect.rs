@@ -6,6 +6,7 @@ use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::{Client, Config, NoTls};
 
 use super::address::{TlsMode, place, quoted};
+use super::alive::Connected;
 use super::failure::plain;
 use super::open_error::{OpenError, refusal};
 use super::tls::Tls;
@@ -80,7 +81,7 @@ pub(super) enum Purpose {
 ///
 /// # Errors
 /// What the last host said, where each of them refuses us; else what each of them said: one that is away may let us in later.
-pub(super) async fn connect(address: &PostgresAddress, purpose: Purpose) -> Result<Client, OpenError> {
+pub(super) async fn connect(address: &PostgresAddress, purpose: Purpose) -> Result<Connected, OpenError> {
     let tls = Tls::new(address.tls, address.root_certificates.as_deref());
     let location = address.location();
     let tls = tls.map_err(|why| OpenError::Unfit {
@@ -92,7 +93,11 @@ pub(super) async fn connect(address: &PostgresAddress, purpose: Purpose) -> Resu
         // Large, and in every future of a store: whoever waits for an answer may have to connect first.
         let connecting = Box::pin(connect_to(address, (host, *port), &tls, purpose));
         match in_time(&location, connecting).await {
-            Ok(client) => return Ok(client),
+            Ok(client) => {
+                let mut server = address.clone();
+                server.hosts = vec![(host.clone(), *port)];
+                return Ok(Connected::new(client, server));
+            }
             Err(error) => {
                 said.push(error.to_string());
                 match error {

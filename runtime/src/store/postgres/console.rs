@@ -1,8 +1,9 @@
 //! SQL of a tool's own: for what looks after a whole database, or measures it.
 
 use tokio::runtime::Runtime;
-use tokio_postgres::{Client, SimpleQueryMessage, SimpleQueryRow};
+use tokio_postgres::{SimpleQueryMessage, SimpleQueryRow};
 
+use super::alive::{Connected, SILENCE};
 use super::connect::{self, Purpose};
 use super::failure::Failure;
 use super::{OpenError, PostgresAddress};
@@ -11,13 +12,13 @@ use crate::store::StoreError;
 /// A connection that runs whatever statements it is given, for programs that wait: it has a runtime of its own and blocks
 /// the thread, so it is not for use within another runtime.
 ///
-/// Names without a schema mean those of the address' schema, which need not be there. Nothing limits how long a statement
-/// takes.
+/// Names without a schema mean those of the address' schema, which need not be there. While the server
+/// lives nothing limits how long a statement takes.
 #[derive(Debug)]
 pub struct PostgresConsole {
     /// Taken when the console goes: a runtime that is merely dropped may wait.
     runtime: Option<Runtime>,
-    client: Client,
+    connected: Connected,
     location: String,
 }
 
@@ -29,10 +30,10 @@ impl PostgresConsole {
     pub fn open(address: &PostgresAddress) -> Result<Self, OpenError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| OpenError::Unavailable(error.to_string()))?;
-        let client = runtime.block_on(connect::connect(address, Purpose::Tend))?;
+        let connected = runtime.block_on(connect::connect(address, Purpose::Tend))?;
         Ok(Self {
             runtime: Some(runtime),
-            client,
+            connected,
             location: address.location(),
         })
     }
@@ -53,8 +54,9 @@ impl PostgresConsole {
         let Some(runtime) = &self.runtime else {
             return Err(StoreError::Halt("a console was used after its end".to_owned()));
         };
-        let said = runtime.block_on(self.client.simple_query(sql));
-        let said = said.map_err(|error| Failure::from(error).of(&self.location))?;
+        let asking = async { Ok::<_, Failure>(self.connected.client.simple_query(sql).await?) };
+        let said = runtime.block_on(self.connected.hear(SILENCE, asking));
+        let said = said.map_err(|failure| failure.of(&self.location))?;
         let rows = said.iter().filter_map(|message| match message {
             SimpleQueryMessage::Row(row) => Some(columns(row)),
             _ => None,

@@ -114,8 +114,7 @@ pub(super) async fn run(client: &Client, address: &PostgresAddress) -> Result<(i
 async fn steps(client: &Client, address: &PostgresAddress) -> Result<(i64, i64), OpenError> {
     let location = address.location();
     let failed = |error: Error| may_not(&error, &location);
-    let sql = "SELECT pg_advisory_xact_lock($1, hashtext($2))";
-    client.execute(sql, &[&LOCK, &address.schema]).await.map_err(failed)?;
+    alone(client, address).await.map_err(failed)?;
     // Whoever had the lock before may have done it.
     let found = recognise(client, address).await?;
     match found {
@@ -143,6 +142,21 @@ async fn steps(client: &Client, address: &PostgresAddress) -> Result<(i64, i64),
         client.execute(sql, &[&version, name]).await.map_err(failed)?;
     }
     Ok((from, known()))
+}
+
+/// Until the transaction ends nobody else changes this schema. Whoever waits for that says so: it may take long.
+async fn alone(client: &Client, address: &PostgresAddress) -> Result<(), Error> {
+    const TRY: &str = "SELECT pg_try_advisory_xact_lock($1, hashtext($2))";
+    const WAIT: &str = "SELECT pg_advisory_xact_lock($1, hashtext($2))";
+    if client.query_one(TRY, &[&LOCK, &address.schema]).await?.get(0) {
+        return Ok(());
+    }
+    let location = address.location();
+    tracing::warn!(
+        location,
+        "waiting for another program that brings the schema up to date"
+    );
+    client.execute(WAIT, &[&LOCK, &address.schema]).await.map(drop)
 }
 
 /// A new schema gets the table of its versions, which never changes, and the identity it keeps for life.

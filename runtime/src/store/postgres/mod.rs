@@ -1,10 +1,12 @@
 //! PostgreSQL: a schema per group in one database, any number of processes, one transaction for the ready lanes of each.
 //!
-//! Where it is and who may come in is in `address`, `password`, `tls` and `connect`; the schema's versions in `migrate`;
+//! Where it is and who may come in is in `address`, `password`, `tls` and `connect`; whether it still lives in `alive`; the
+//! schema's versions in `migrate`;
 //! sessions in `session` and `pool`; a unit of work in `unit`, what units share in `group`, the statements of each table in
 //! `tables`.
 
 mod address;
+mod alive;
 mod connect;
 mod console;
 mod failure;
@@ -24,6 +26,7 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub use self::address::{InvalidAddress, PostgresAddress, masked};
+use self::alive::SILENCE;
 pub use self::console::PostgresConsole;
 use self::failure::Failure;
 use self::group::Groups;
@@ -90,8 +93,9 @@ impl PostgresStore {
     /// # Errors
     /// [`OpenError`], each with what to do about it.
     pub async fn version(address: &PostgresAddress) -> Result<(i64, i64), OpenError> {
-        let client = connect::connect(address, connect::Purpose::Read).await?;
-        match migrate::recognise(&client, address).await? {
+        let connected = connect::connect(address, connect::Purpose::Read).await?;
+        let recognising = migrate::recognise(&connected.client, address);
+        match connected.hear(SILENCE, recognising).await? {
             migrate::Found::Foreign => Err(OpenError::Foreign {
                 location: address.location(),
             }),
@@ -104,8 +108,9 @@ impl PostgresStore {
     /// # Errors
     /// [`OpenError`], each with what to do about it.
     pub async fn migrate(address: &PostgresAddress) -> Result<(), OpenError> {
-        let client = connect::connect(address, connect::Purpose::Serve).await?;
-        migrate::prepare(&client, address, true).await
+        let connected = connect::connect(address, connect::Purpose::Serve).await?;
+        let preparing = migrate::prepare(&connected.client, address, true);
+        connected.hear(SILENCE, preparing).await
     }
 
     /// Runs statements that each stand alone, one at a time: where one fails, the session goes back with none that still runs.

@@ -1,12 +1,15 @@
 //! The database as tools read it, while its services run or not.
 
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
 use tokio::runtime::Runtime;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Row, RowStream};
+use tokio_postgres::{Row, RowStream};
 
+use super::alive::{Connected, SILENCE};
 use super::connect::{self, Purpose};
 use super::failure::Failure;
 use super::migrate;
@@ -33,8 +36,12 @@ const BYTES_AT_ONCE: usize = 1 << 20;
 pub struct PostgresReader {
     /// Taken when the reader goes: a runtime that is merely dropped may wait.
     runtime: Option<Runtime>,
-    client: Client,
+    connected: Connected,
     location: String,
+    /// How long an answer may take before the server is asked whether it lives.
+    silence: Duration,
+    /// Whether it was found to say nothing any more: nobody waits for it twice.
+    silent: AtomicBool,
 }
 
 impl PostgresReader {
@@ -45,16 +52,28 @@ impl PostgresReader {
     pub fn open(address: &PostgresAddress) -> Result<Self, OpenError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| OpenError::Unavailable(error.to_string()))?;
-        let client = runtime.block_on(async {
-            let client = connect::connect(address, Purpose::Read).await?;
-            migrate::prepare(&client, address, false).await?;
-            Ok(client)
+        let connected = runtime.block_on(async {
+            let connected = connect::connect(address, Purpose::Read).await?;
+            let preparing = migrate::prepare(&connected.client, address, false);
+            connected.hear(SILENCE, preparing).await?;
+            Ok::<_, OpenError>(connected)
         })?;
         Ok(Self {
             runtime: Some(runtime),
-            client,
+            connected,
             location: address.location(),
+            silence: SILENCE,
+            silent: AtomicBool::new(false),
         })
+    }
+
+    /// The same, for whom a server is silent sooner: 40 s is how long an answer may take before the server is asked whether
+    /// it lives, and 10 s more, or as long as is said here, how long it has to say so. While it does, nothing limits how long
+    /// an answer takes.
+    #[must_use]
+    pub fn silence(mut self, silence: Duration) -> Self {
+        self.silence = silence;
+        self
     }
 
     /// Makes all calls until `work` returns see one state of the database. Vacuuming waits meanwhile.
@@ -64,8 +83,10 @@ impl PostgresReader {
     pub fn snapshot<T, E: From<StoreError>>(&self, work: impl FnOnce(&Self) -> Result<T, E>) -> Result<T, E> {
         self.control("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
         let done = work(self);
-        self.control("ROLLBACK")?;
-        done
+        let ended = self.control("ROLLBACK");
+        let done = done?;
+        ended?;
+        Ok(done)
     }
 
     /// Whose database it is.
@@ -187,7 +208,7 @@ impl PostgresReader {
     }
 
     fn control(&self, sql: &str) -> Result<(), StoreError> {
-        self.wait(async { Ok(self.client.batch_execute(sql).await?) })
+        self.wait(async { Ok(self.connected.client.batch_execute(sql).await?) })
     }
 
     /// A list that is short.
@@ -197,7 +218,15 @@ impl PostgresReader {
         values: Values<'_>,
         read: impl Fn(&Row) -> Result<T, Failure>,
     ) -> Result<Vec<T>, StoreError> {
-        self.wait(async { self.client.query(sql, values).await?.iter().map(read).collect() })
+        self.wait(async {
+            self.connected
+                .client
+                .query(sql, values)
+                .await?
+                .iter()
+                .map(read)
+                .collect()
+        })
     }
 
     /// Hands rows over until one is refused. Whoever is handed a row may ask another database: it is not called within
@@ -210,7 +239,7 @@ impl PostgresReader {
         mut see: impl FnMut(T) -> Result<(), E>,
     ) -> Result<(), E> {
         let values: Vec<&(dyn ToSql + Sync)> = values.to_vec();
-        let rows = self.wait(async { Ok(self.client.query_raw(sql, values).await?) })?;
+        let rows = self.wait(async { Ok(self.connected.client.query_raw(sql, values).await?) })?;
         let mut rows = Box::pin(rows);
         let mut more = true;
         while more {
@@ -227,7 +256,14 @@ impl PostgresReader {
         let Some(runtime) = &self.runtime else {
             return Err(StoreError::Halt("a reader was used after its end".to_owned()));
         };
-        runtime.block_on(work).map_err(|failure| failure.of(&self.location))
+        if self.silent.load(Ordering::Relaxed) {
+            return Err(Failure::Silence(self.silence).of(&self.location));
+        }
+        let done = runtime.block_on(self.connected.hear(self.silence, work));
+        if let Err(Failure::Silence(_)) = done {
+            self.silent.store(true, Ordering::Relaxed);
+        }
+        done.map_err(|failure| failure.of(&self.location))
     }
 }
 

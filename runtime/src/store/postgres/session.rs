@@ -1,22 +1,18 @@
 //! A connection of a service, with every statement of the store prepared on it.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Error, Row, Statement};
 
 use super::PostgresAddress;
+use super::alive::SILENCE;
 use super::connect::{self, Purpose};
 use super::failure::Failure;
 use super::migrate;
 use super::open_error::{OpenError, refusal};
 use super::tables;
-
-/// How long the server has to answer: longer than it lets any statement run, so that it is the server that ends one, and
-/// this only the end of a server that says nothing.
-const ANSWER: Duration = Duration::from_secs(40);
 
 /// Values of a statement.
 pub(super) type Values<'a> = &'a [&'a (dyn ToSql + Sync)];
@@ -33,13 +29,17 @@ pub(super) struct Session {
 impl Session {
     /// Connects, asserts, compares the schema and prepares everything, the statements in one round trip.
     pub(super) async fn open(address: &PostgresAddress, migrate: bool) -> Result<Self, OpenError> {
-        let client = connect::connect(address, Purpose::Serve).await?;
-        migrate::prepare(&client, address, migrate).await?;
-        let statements = tables::STATEMENTS.iter().copied().flatten().copied();
-        let prepared = try_join_all(statements.map(|sql| prepare(&client, sql))).await;
-        let prepared = prepared.map_err(|error| refusal(&error, &address.location()))?;
+        let connected = connect::connect(address, Purpose::Serve).await?;
+        let client = &connected.client;
+        let preparing = async {
+            migrate::prepare(client, address, migrate).await?;
+            let statements = tables::STATEMENTS.iter().copied().flatten().copied();
+            let prepared = try_join_all(statements.map(|sql| prepare(client, sql))).await;
+            prepared.map_err(|error| refusal(&error, &address.location()))
+        };
+        let prepared = connected.hear(SILENCE, preparing).await?;
         Ok(Self {
-            client,
+            client: connected.client,
             prepared: prepared.into_iter().collect(),
         })
     }
@@ -79,10 +79,10 @@ impl Session {
     }
 
     /// Ready at once for every statement of [`tables::STATEMENTS`].
-    async fn statement(&self, sql: &'static str) -> Result<Statement, Error> {
+    async fn statement(&self, sql: &'static str) -> Result<Statement, Failure> {
         match self.prepared.get(sql) {
             Some(statement) => Ok(statement.clone()),
-            None => self.client.prepare(sql).await,
+            None => in_time(self.client.prepare(sql)).await,
         }
     }
 }
@@ -95,9 +95,9 @@ impl std::fmt::Debug for Session {
 
 /// A server that is there and says nothing must not hold a lane for ever.
 async fn in_time<T>(answer: impl Future<Output = Result<T, Error>>) -> Result<T, Failure> {
-    match tokio::time::timeout(ANSWER, answer).await {
+    match tokio::time::timeout(SILENCE, answer).await {
         Ok(answered) => Ok(answered?),
-        Err(_) => Err(Failure::Silence(ANSWER)),
+        Err(_) => Err(Failure::Silence(SILENCE)),
     }
 }
 
@@ -114,7 +114,7 @@ mod tests {
     async fn a_server_that_says_nothing_is_given_up_after_its_own_limits() {
         let began = tokio::time::Instant::now();
         let silent = in_time::<()>(std::future::pending()).await.expect_err("given up");
-        assert_eq!(began.elapsed().as_secs(), ANSWER.as_secs());
+        assert_eq!(began.elapsed().as_secs(), SILENCE.as_secs());
         assert!(silent.is_loss(), "the session is of no further use");
         let said = "there says nothing for 40 s; check that the server runs and can be reached".to_owned();
         assert_eq!(silent.of("there"), StoreError::Unavailable(said));

@@ -159,11 +159,12 @@ impl<H: Handler> Service<H> {
             let memory = (self.settings.dense, self.settings.inbox_retention);
             limits::check(connection, &sources, memory).await?;
         }
-        let identity = match store.prepare(&self.group, &counts).await {
+        let prepare = || store.prepare(&self.group, &counts, self.settings.adopt_database);
+        let identity = match prepare().await {
             Err(grown @ StoreError::Grown { .. }) if self.settings.adopt_partitions => {
                 tracing::warn!(%grown, "taken as meant");
                 store.grow(&counts).await?;
-                store.prepare(&self.group, &counts).await?
+                prepare().await?
             }
             prepared => prepared?,
         };

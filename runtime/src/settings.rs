@@ -52,7 +52,8 @@ pub struct Settings {
     pub start: StartAt,
     /// Whether topics are written without holes (no transactions, no compaction): then a hole is a loss (rule 6).
     pub dense: bool,
-    /// Takes a group that has positions elsewhere into this database as it is: the answer to the wrong-database halt.
+    /// Takes a group that has positions elsewhere into this database as it is: the answer to the wrong-database halt. So it
+    /// does where the database knows none of the group's topics and others instead.
     pub adopt_database: bool,
     /// Takes topics that have more partitions than the database was filled with: the answer to the grown-topic halt.
     pub adopt_partitions: bool,

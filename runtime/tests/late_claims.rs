@@ -87,8 +87,8 @@ impl Store for Late {
         self.store.claim(lanes).await
     }
 
-    async fn prepare(&self, group: &str, topics: &[TopicCount]) -> Result<Identity, StoreError> {
-        self.store.prepare(group, topics).await
+    async fn prepare(&self, group: &str, topics: &[TopicCount], adopts: bool) -> Result<Identity, StoreError> {
+        self.store.prepare(group, topics, adopts).await
     }
 
     async fn grow(&self, topics: &[TopicCount]) -> Result<(), StoreError> {

@@ -79,7 +79,7 @@ async fn fill(store: &PostgresStore) {
         topic: "arrivals".into(),
         partitions: 1,
     }];
-    store.prepare("shop", &topics).await.expect("prepared");
+    store.prepare("shop", &topics, false).await.expect("prepared");
     let claim = store.claim(&[0]).await.expect("claimed").remove(0);
     let mut unit = store.begin(claim.at, 0).await.expect("begun");
     let arrivals: Vec<_> = (0..MANY)

@@ -106,7 +106,7 @@ async fn filled(path: &Path) -> (SqliteStore, Turn) {
         topic: "orders".into(),
         partitions: 12,
     }];
-    store.prepare("inventory", &topics).await.expect("prepared");
+    store.prepare("inventory", &topics, false).await.expect("prepared");
     let mut at = store.claim(&[3]).await.expect("claimed")[0].at;
     let start = Start {
         topic: "orders".into(),

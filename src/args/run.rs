@@ -57,7 +57,8 @@ const EXITS: &[Exit] = &[
 /// What every daemon takes.
 #[derive(Debug, Args)]
 pub(crate) struct ServiceArgs {
-    /// Take over a group that has positions this database does not know. For once, and only when it is meant
+    /// Take over a group that has positions this database does not know, or a database that knows none of its topics. For once,
+    /// and only when it is meant
     #[arg(long)]
     pub(crate) adopt_database: bool,
     /// Go on with topics that have more partitions than before. For once, when what was there before is read to the end

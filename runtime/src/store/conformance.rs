@@ -79,6 +79,7 @@ macro_rules! store_conformance_cases {
             identity:
                 fresh_until_something_is_handled,
                 an_identity_for_life,
+                another_pipeline_is_refused,
                 another_group_is_refused,
                 a_grown_topic_is_refused,
                 more_partitions_are_taken_when_they_are_meant;

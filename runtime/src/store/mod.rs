@@ -13,6 +13,7 @@ mod database;
 mod group;
 mod held;
 mod packed;
+mod pipeline;
 pub mod postgres;
 pub mod sqlite;
 mod types;
@@ -51,11 +52,17 @@ pub trait Store: Clone + Send + Sync + 'static {
     const BATCH_RECORDS: usize;
 
     /// Makes the database this group's, or checks that it is: the group's name, and the partition count of every topic
-    /// it reads or writes (rule 13). What is already recorded stays.
+    /// it reads or writes (rule 13). What is already recorded stays. Where none of the topics is recorded and others are,
+    /// it is another pipeline's group of that name, unless this one `adopts` the database.
     ///
     /// # Errors
     /// [`StoreError::Unusable`] if the database belongs to another group, [`StoreError::Grown`] if a count differs.
-    fn prepare(&self, group: &str, topics: &[TopicCount]) -> impl Future<Output = Result<Identity, StoreError>> + Send;
+    fn prepare(
+        &self,
+        group: &str,
+        topics: &[TopicCount],
+        adopts: bool,
+    ) -> impl Future<Output = Result<Identity, StoreError>> + Send;
 
     /// Takes the counts of topics that have more partitions now than were recorded. Fewer stay what [`Store::prepare`]
     /// refuses: such a topic is another one.

@@ -4,6 +4,9 @@ use super::Ground;
 use super::hand::{Hand, rows};
 use crate::store::{Store, StoreError, TopicCount, Unusable};
 
+/// Whether a pipeline takes what may be another's.
+const ADOPTS: bool = true;
+
 fn topic(name: &str, partitions: i32) -> TopicCount {
     TopicCount {
         topic: name.into(),
@@ -14,23 +17,27 @@ fn topic(name: &str, partitions: i32) -> TopicCount {
 /// Fresh until a unit was committed; a claim alone is nothing handled.
 pub async fn fresh_until_something_is_handled<G: Ground>(ground: G) {
     let store = ground.handle().await;
-    assert!(store.prepare("inventory", &[]).await.expect("prepared").fresh);
+    assert!(store.prepare("inventory", &[], !ADOPTS).await.expect("prepared").fresh);
     let mut hand = Hand::claim(&store, 0).await;
     drop(hand.begin().await);
-    assert!(store.prepare("inventory", &[]).await.expect("prepared").fresh);
+    assert!(store.prepare("inventory", &[], !ADOPTS).await.expect("prepared").fresh);
     hand.write(rows([])).await;
-    assert!(!store.prepare("inventory", &[]).await.expect("prepared").fresh);
+    assert!(!store.prepare("inventory", &[], !ADOPTS).await.expect("prepared").fresh);
 }
 
 /// The identity is the database's: the same for every handle and after reopening, another for another database.
 pub async fn an_identity_for_life<G: Ground>(mut ground: G) {
     let store = ground.handle().await;
-    let first = store.prepare("inventory", &[]).await.expect("prepared").instance;
+    let first = store
+        .prepare("inventory", &[], !ADOPTS)
+        .await
+        .expect("prepared")
+        .instance;
     assert!(!first.is_empty());
     let again = ground
         .handle()
         .await
-        .prepare("inventory", &[])
+        .prepare("inventory", &[], !ADOPTS)
         .await
         .expect("prepared")
         .instance;
@@ -39,7 +46,7 @@ pub async fn an_identity_for_life<G: Ground>(mut ground: G) {
     let later = ground
         .handle()
         .await
-        .prepare("inventory", &[])
+        .prepare("inventory", &[], !ADOPTS)
         .await
         .expect("prepared")
         .instance;
@@ -48,7 +55,7 @@ pub async fn an_identity_for_life<G: Ground>(mut ground: G) {
         .await
         .handle()
         .await
-        .prepare("inventory", &[])
+        .prepare("inventory", &[], !ADOPTS)
         .await
         .expect("prepared");
     assert_ne!(other.instance, first);
@@ -57,28 +64,65 @@ pub async fn an_identity_for_life<G: Ground>(mut ground: G) {
 /// A database belongs to the first group that prepares it.
 pub async fn another_group_is_refused<G: Ground>(ground: G) {
     let store = ground.handle().await;
-    store.prepare("inventory", &[]).await.expect("the first group may");
-    let refused = store.prepare("payment", &[]).await.expect_err("another may not");
+    store
+        .prepare("inventory", &[], !ADOPTS)
+        .await
+        .expect("the first group may");
+    let refused = store
+        .prepare("payment", &[], !ADOPTS)
+        .await
+        .expect_err("another may not");
     let StoreError::Unusable { kind, why } = refused else {
         panic!("it is sound: {refused:?}");
     };
     assert_eq!(kind, Unusable::Unfit);
     assert!(why.contains("inventory") && why.contains("payment"), "{why}");
     store
-        .prepare("inventory", &[])
+        .prepare("inventory", &[], !ADOPTS)
         .await
         .expect("it is still the first group's");
+}
+
+/// Two pipelines whose topics differ by a prefix have groups of the same name. Whoever has a topic in common with the
+/// database may have others as well; whoever has none takes it over only when that is meant, and then has one in common.
+pub async fn another_pipeline_is_refused<G: Ground>(ground: G) {
+    let store = ground.handle().await;
+    store
+        .prepare("inventory", &[topic("east.orders", 2), topic("east.stock", 2)], !ADOPTS)
+        .await
+        .expect("the first pipeline may");
+    let west = [topic("west.orders", 3), topic("west.stock", 3)];
+    let refused = store
+        .prepare("inventory", &west, !ADOPTS)
+        .await
+        .expect_err("another may not");
+    let StoreError::Unusable { kind, why } = refused else {
+        panic!("it is sound: {refused:?}");
+    };
+    assert_eq!(kind, Unusable::Unfit);
+    assert!(why.contains("east.orders") && why.contains("west.orders"), "{why}");
+    store
+        .prepare("inventory", &[topic("stock", 2), topic("east.orders", 2)], !ADOPTS)
+        .await
+        .expect("one of its topics has another name");
+    store.prepare("inventory", &west, ADOPTS).await.expect("it is meant");
+    store.prepare("inventory", &west, !ADOPTS).await.expect("it is his now");
 }
 
 /// Partition counts are recorded once; one that differs is refused and nothing of that call stays.
 pub async fn a_grown_topic_is_refused<G: Ground>(ground: G) {
     let store = ground.handle().await;
-    store.prepare("inventory", &[topic("a", 12)]).await.expect("recorded");
     store
-        .prepare("inventory", &[topic("b", 4), topic("a", 12)])
+        .prepare("inventory", &[topic("a", 12)], !ADOPTS)
+        .await
+        .expect("recorded");
+    store
+        .prepare("inventory", &[topic("b", 4), topic("a", 12)], !ADOPTS)
         .await
         .expect("one more topic");
-    let refused = store.prepare("inventory", &[topic("c", 1), topic("a", 13)]).await;
+    let refused = store
+        .prepare("inventory", &[topic("c", 1), topic("a", 13)], !ADOPTS)
+        .await;
     let grown = StoreError::Grown {
         topic: "a".to_owned(),
         partitions: 13,
@@ -86,7 +130,7 @@ pub async fn a_grown_topic_is_refused<G: Ground>(ground: G) {
     };
     assert_eq!(refused, Err(grown));
     store
-        .prepare("inventory", &[topic("c", 2)])
+        .prepare("inventory", &[topic("c", 2), topic("a", 12)], !ADOPTS)
         .await
         .expect("c was not recorded with 1");
 }
@@ -95,10 +139,10 @@ pub async fn a_grown_topic_is_refused<G: Ground>(ground: G) {
 pub async fn more_partitions_are_taken_when_they_are_meant<G: Ground>(ground: G) {
     let store = ground.handle().await;
     let counts = [topic("a", 12), topic("b", 12)];
-    store.prepare("inventory", &counts).await.expect("recorded");
+    store.prepare("inventory", &counts, !ADOPTS).await.expect("recorded");
     let meant = [topic("a", 13), topic("b", 11), topic("c", 3)];
     store.grow(&meant).await.expect("recorded");
-    let refused = store.prepare("inventory", &meant).await;
+    let refused = store.prepare("inventory", &meant, !ADOPTS).await;
     let shrunk = StoreError::Grown {
         topic: "b".to_owned(),
         partitions: 11,
@@ -106,7 +150,7 @@ pub async fn more_partitions_are_taken_when_they_are_meant<G: Ground>(ground: G)
     };
     assert_eq!(refused, Err(shrunk));
     store
-        .prepare("inventory", &[topic("a", 13), topic("b", 12), topic("c", 4)])
+        .prepare("inventory", &[topic("a", 13), topic("b", 12), topic("c", 4)], !ADOPTS)
         .await
         .expect("a has grown, b is as it was, c is new");
 }

@@ -152,10 +152,13 @@ impl Store for PostgresStore {
     const BLOCKING: bool = false;
     const BATCH_RECORDS: usize = 1_000;
 
-    async fn prepare(&self, group: &str, topics: &[TopicCount]) -> Result<Identity, StoreError> {
+    async fn prepare(&self, group: &str, topics: &[TopicCount], adopts: bool) -> Result<Identity, StoreError> {
         let location = self.pool.location().to_owned();
         transact(self.pool.lease().await?, async |session| {
             meta::belong_to(session, group).await?;
+            if !adopts {
+                meta::know_one_of(session, topics).await?;
+            }
             meta::count_partitions(session, topics).await?;
             Ok(Identity {
                 instance: meta::read(session).await?.instance,

@@ -155,9 +155,12 @@ impl Store for SqliteStore {
     const BLOCKING: bool = true;
     const BATCH_RECORDS: usize = 500;
 
-    async fn prepare(&self, group: &str, topics: &[TopicCount]) -> Result<Identity, StoreError> {
+    async fn prepare(&self, group: &str, topics: &[TopicCount], adopts: bool) -> Result<Identity, StoreError> {
         self.transact(|connection| {
             meta::belong_to(connection, group)?;
+            if !adopts {
+                meta::know_one_of(connection, topics)?;
+            }
             for topic in topics {
                 meta::count_partitions(connection, topic)?;
             }

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::get;
 use crate::store::postgres::failure::Failure;
 use crate::store::postgres::session::Session;
-use crate::store::{StoreError, Summary, TopicCount};
+use crate::store::{StoreError, Summary, TopicCount, pipeline};
 
 /// The one row.
 pub(in crate::store::postgres) const ONE: &str = "SELECT instance, group_name, created_at, inbox_horizon FROM meta";
@@ -43,6 +43,14 @@ pub(in crate::store::postgres) async fn belong_to(session: &Session, group: &str
     }
 }
 
+/// Halts before topics of another pipeline. After [`belong_to`], which the first of two on a fresh schema is alone in.
+pub(in crate::store::postgres) async fn know_one_of(session: &Session, topics: &[TopicCount]) -> Result<(), Failure> {
+    match pipeline::another(&recorded(session).await?, topics) {
+        Some(why) => Err(Failure::unfit(format!("the schema is {why}"))),
+        None => Ok(()),
+    }
+}
+
 /// Records partition counts, and compares those that were recorded before.
 pub(in crate::store::postgres) async fn count_partitions(
     session: &Session,
@@ -54,8 +62,7 @@ pub(in crate::store::postgres) async fn count_partitions(
     let names: Vec<&str> = counts.iter().map(|count| &*count.topic).collect();
     let partitions: Vec<i32> = counts.iter().map(|count| count.partitions).collect();
     session.execute(RECORD, &[&names, &partitions]).await?;
-    let recorded = session.query(TOPICS, &[]).await?;
-    let recorded: Vec<TopicCount> = recorded.iter().map(topic).collect::<Result<_, _>>()?;
+    let recorded = recorded(session).await?;
     for count in counts {
         let held = recorded
             .iter()
@@ -82,6 +89,10 @@ pub(in crate::store::postgres) async fn grow(session: &Session, counts: &[TopicC
     let partitions: Vec<i32> = counts.iter().map(|count| count.partitions).collect();
     session.execute(GROW, &[&names, &partitions]).await?;
     Ok(())
+}
+
+async fn recorded(session: &Session) -> Result<Vec<TopicCount>, Failure> {
+    session.query(TOPICS, &[]).await?.iter().map(topic).collect()
 }
 
 pub(in crate::store::postgres) fn topic(row: &Row) -> Result<TopicCount, Failure> {

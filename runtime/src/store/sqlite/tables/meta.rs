@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::store::sqlite::failure::Failure;
-use crate::store::{StoreError, TopicCount};
+use crate::store::{StoreError, TopicCount, pipeline};
 
 /// Whose database it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +35,14 @@ pub(in crate::store::sqlite) fn belong_to(connection: &Connection, group: &str) 
             "the database belongs to group {:?}, not to {group:?}; each group has a database of its own: give another path",
             held.unwrap_or_default()
         ))),
+    }
+}
+
+/// Halts before topics of another pipeline.
+pub(in crate::store::sqlite) fn know_one_of(connection: &Connection, had: &[TopicCount]) -> Result<(), Failure> {
+    match pipeline::another(&topics(connection)?, had) {
+        Some(why) => Err(Failure::unfit(format!("the database is {why}"))),
+        None => Ok(()),
     }
 }
 

@@ -248,6 +248,48 @@ async fn many_lanes_on_the_same_rows_never_deadlock() {
     assert_eq!(deadlocks, 0);
 }
 
+/// While one before it is committed, nobody has queued for the end of a group that was undone. Were the next one begun then,
+/// a unit of the former could wait for its turn behind the next, and that for the unit's seat.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL; run by ./tests/run"]
+async fn a_group_that_was_undone_is_left_before_the_next_begins() {
+    let schema = Schema::fresh();
+    let store = open(&schema.url()).await;
+    let committed = claim(&store, 0).await;
+    let [first, second, third] = [claim(&store, 1).await, claim(&store, 2).await, claim(&store, 3).await];
+    let holder = slow_commit(&schema).await;
+    // The turn with rows that several lanes write, as another process has it.
+    let turn = format!("(1332896839, hashtext('{}'))", schema.name());
+    let take = format!("SELECT pg_advisory_lock{turn}");
+    holder.batch_execute(&take).await.expect("had");
+    let mut unit = store.begin(committed, 0).await.expect("begun");
+    let writes = Writes {
+        outbox: vec![fact(1, 0)],
+        ..Writes::default()
+    };
+    unit.write(&writes).await.expect("written");
+    let committing = tokio::spawn(unit.commit());
+    in_time(until_commit_waits(&schema)).await;
+
+    let mut waiting = store.begin(first, 0).await.expect("begun");
+    let dropped = store.begin(second, 0).await.expect("begun beside it");
+    let waiting = tokio::spawn(async move { waiting.load(&[RowKey::new(SHELF, "0")]).await.map(drop) });
+    let waits = of_those_that_wait(&schema, "count(*)");
+    in_time(async { while postgres::ask(&schema.url(), &waits).await < 2 {} }).await;
+    drop(dropped);
+    let mut next = Box::pin(store.begin(third, 0));
+    let early = tokio::time::timeout(Duration::from_millis(500), &mut next).await;
+    assert!(early.is_err(), "somebody is still in the group that was undone");
+    let give = format!("SELECT pg_advisory_unlock{turn}");
+    holder.batch_execute(&give).await.expect("given up");
+    let undone = in_time(waiting).await.expect("no panic");
+    assert_eq!(undone, Err(StoreError::Undone));
+    let next = in_time(next).await.expect("begun");
+    let_go(&holder).await;
+    in_time(committing).await.expect("no panic").expect("committed");
+    in_time(next.commit()).await.expect("committed");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL; run by ./tests/run"]
 async fn two_claimants_in_a_duel_make_progress() {

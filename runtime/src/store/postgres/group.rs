@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::FutureExt as _;
 use futures_util::future::try_join_all;
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Mutex, MutexGuard, watch};
 use tokio::try_join;
 
 use super::failure::Failure;
@@ -51,9 +51,17 @@ impl Groups {
 pub(super) struct Writer {
     pool: Arc<Pool>,
     room: Arc<Room>,
-    open: Mutex<Option<Arc<Group>>>,
+    open: Mutex<Open>,
     /// Whoever ends a group: the next one stays open until it has ended.
     ending: Arc<Mutex<()>>,
+}
+
+/// What a unit may join.
+#[derive(Debug, Default)]
+pub(super) struct Open {
+    pub(super) group: Option<Arc<Group>>,
+    /// Tells when everybody has left a group that was undone.
+    leaving: Option<watch::Receiver<()>>,
 }
 
 /// An open transaction. It is rolled back when nobody has it any more, unless it was committed: no statement of any unit
@@ -63,6 +71,8 @@ pub(super) struct Group {
     pub(super) lease: Lease,
     pub(super) units: group::Group,
     has_turn: AtomicBool,
+    /// Goes with the last who has the group.
+    stands: watch::Sender<()>,
 }
 
 impl Writer {
@@ -75,15 +85,30 @@ impl Writer {
         }
     }
 
-    /// A place for a unit, once there is one.
-    pub(super) async fn seat(&self) -> Seat {
-        Arc::clone(&self.room).read_owned().await
+    /// A place for a unit, once there is one, and the open group, to join it or to make a new one in its place.
+    ///
+    /// One that was undone is left by everybody first. A unit of it may still wait for its turn with the rows that several
+    /// lanes write, and has its seat meanwhile: a new group that took that turn before it would wait for this seat, and it
+    /// for that group, until the server ends one of them.
+    pub(super) async fn enter(&self) -> (Seat, MutexGuard<'_, Open>) {
+        loop {
+            let seat = Arc::clone(&self.room).read_owned().await;
+            let open = self.open().await;
+            let Some(mut leaving) = open.leaving.clone() else {
+                return (seat, open);
+            };
+            drop((seat, open));
+            while leaving.changed().await.is_ok() {}
+        }
     }
 
-    /// The open group, to join it or to make a new one in its place.
-    pub(super) async fn open(&self) -> MutexGuard<'_, Option<Arc<Group>>> {
+    async fn open(&self) -> MutexGuard<'_, Open> {
         let mut open = self.open.lock().await;
-        open.take_if(|group| group.units.is_undone() || group.lease.session().is_err());
+        let over = |group: &mut Arc<Group>| group.units.is_undone() || group.lease.session().is_err();
+        if let Some(group) = open.group.take_if(over) {
+            open.leaving = Some(group.stands.subscribe());
+        }
+        open.leaving.take_if(|leaving| leaving.has_changed().is_err());
         open
     }
 
@@ -95,6 +120,7 @@ impl Writer {
             lease,
             units: group::Group::default(),
             has_turn: AtomicBool::new(false),
+            stands: watch::Sender::default(),
         }))
     }
 
@@ -116,7 +142,9 @@ impl Writer {
     /// Makes the group durable and tells everybody who waits for it. Whoever calls this has the room to himself, until the
     /// group is taken from it.
     async fn end_group(&self, alone: Alone) {
-        let Some(group) = self.open().await.take() else { return };
+        let Some(group) = self.open().await.group.take() else {
+            return;
+        };
         drop(alone);
         if group.units.is_empty() {
             return;

@@ -44,13 +44,12 @@ struct Place {
 
 impl PostgresUnit {
     pub(super) async fn begin(writer: &Arc<Writer>, at: Turn, published: Sequence) -> Result<Self, StoreError> {
-        let seat = writer.seat().await;
-        let mut open = writer.open().await;
-        let joined = open.clone();
+        let (seat, mut open) = writer.enter().await;
+        let joined = open.group.clone();
         let first = joined.is_none();
         let group = match joined {
             Some(group) => group,
-            None => Arc::clone(open.insert(writer.new_group().await?)),
+            None => Arc::clone(open.group.insert(writer.new_group().await?)),
         };
         // Dropped half begun, it takes its group with it.
         let mut unit = Self {

@@ -16,10 +16,10 @@
 mod writer;
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use orderflow_domain::payment::Charge;
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 use thiserror::Error;
 use tokio::sync::oneshot;
 
@@ -34,6 +34,7 @@ const LAYOUT: i64 = 1;
 
 /// How long a reader's lock is waited for; readers of a WAL database hold none for longer than an instant.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+const BUSY_PAUSE: Duration = Duration::from_millis(10);
 
 const CREATE: &str = "
     CREATE TABLE charges (
@@ -184,7 +185,7 @@ fn open_writable(path: &Path) -> Result<Connection, LedgerError> {
     let mut connection = Connection::open(path).map_err(database)?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(database)?;
     for (pragma, value, reads_back) in [("journal_mode", "wal", "wal"), ("synchronous", "full", "2")] {
-        connection.pragma_update(None, pragma, value).map_err(database)?;
+        set(&connection, (pragma, value)).map_err(database)?;
         if pragma_text(&connection, pragma).map_err(database)? != reads_back {
             return Err(LedgerError::Pragma {
                 path: path.to_owned(),
@@ -195,6 +196,22 @@ fn open_writable(path: &Path) -> Result<Connection, LedgerError> {
     create(&mut connection).map_err(database)?;
     check_layout(&connection, path)?;
     Ok(connection)
+}
+
+/// Where several turn a new file to its journal mode at once SQLite refuses some without waiting: they could wait for one
+/// another. It is tried again here for as long.
+fn set(connection: &Connection, (pragma, value): (&str, &str)) -> rusqlite::Result<()> {
+    let until = Instant::now() + BUSY_TIMEOUT;
+    loop {
+        match connection.pragma_update(None, pragma, value) {
+            Err(error) if is_busy(&error) && Instant::now() < until => std::thread::sleep(BUSY_PAUSE),
+            done => return done,
+        }
+    }
+}
+
+fn is_busy(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
 }
 
 /// Makes the tables unless they are there. One process does, of several that look at the same time.

@@ -1,9 +1,8 @@
 //! PostgreSQL: a schema per group in one database, any number of processes, one transaction for the ready lanes of each.
 //!
 //! Where it is and who may come in is in `address`, `password`, `tls` and `connect`; whether it still lives in `alive`; the
-//! schema's versions in `migrate`;
-//! sessions in `session` and `pool`; a unit of work in `unit`, what units share in `group`, the statements of each table in
-//! `tables`.
+//! schema's versions in `migrate`; sessions in `session` and `pool`; a unit of work in `unit`, what units share in `group`, the
+//! statements of each table in `tables`.
 
 mod address;
 mod alive;

@@ -6,7 +6,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Mutex, Notify, Semaphore};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -25,6 +25,7 @@ pub struct Callers {
     kinds: HashMap<&'static str, Arc<Dependency>>,
     wall: WallClock,
     closed: Arc<Notify>,
+    large_page: Arc<Mutex<()>>,
 }
 
 impl Callers {
@@ -35,6 +36,7 @@ impl Callers {
             kinds: HashMap::new(),
             wall: Arc::new(system_millis),
             closed: Arc::default(),
+            large_page: Arc::default(),
         }
     }
 
@@ -67,6 +69,11 @@ impl Callers {
 
     pub(super) fn each(&self) -> impl Iterator<Item = &Arc<Dependency>> {
         self.kinds.values()
+    }
+
+    /// Held by the lane that loads much more than usual.
+    pub(super) fn large_page(&self) -> Arc<Mutex<()>> {
+        Arc::clone(&self.large_page)
     }
 
     /// The largest [`EffectSettings::held`] of any kind.

@@ -1,14 +1,16 @@
 //! Makes the calls of one lane.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::OwnedMutexGuard;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::callers::{Callers, Dependency, Outcome};
+use super::paging::Paging;
 use super::queue::Queue;
 use super::{Call, Event};
 use crate::store::{Attempt, EffectRow, EffectState, Lane};
@@ -27,18 +29,11 @@ pub struct Executor {
     calls: JoinSet<Outcome>,
     under_way: HashMap<Id, Uuid>,
     ready: VecDeque<Event>,
-    reload_after: Instant,
-    /// How much more than usual is loaded at once.
-    pages: usize,
+    /// Effects of a kind without a caller of which that was said.
+    told: HashSet<Uuid>,
+    paging: Paging,
     stopped: bool,
 }
-
-/// How long a reload that brought nothing is not repeated: what is left in the database is then of a kind for which there
-/// is no room yet.
-const RELOAD_INTERVAL: Duration = Duration::from_secs(1);
-
-/// The most that is loaded at once is as many times more than usual: with the defaults 32,000 effects, for a moment some 30 MiB.
-const MOST_PAGES: usize = 32;
 
 #[derive(Debug)]
 struct Held {
@@ -59,8 +54,8 @@ impl Executor {
             calls: JoinSet::new(),
             under_way: HashMap::new(),
             ready: VecDeque::new(),
-            reload_after: Instant::now(),
-            pages: 1,
+            told: HashSet::new(),
+            paging: Paging::new(),
             stopped: false,
         };
         executor.reload(effects);
@@ -71,7 +66,7 @@ impl Executor {
     /// More, while what is due first finds no room: what has room may stand behind it.
     #[must_use]
     pub fn capacity(&self) -> usize {
-        self.callers.most_held().saturating_mul(2 * self.pages)
+        self.callers.most_held().saturating_mul(2 * self.paging.pages())
     }
 
     /// Takes effects that have just become durable.
@@ -91,7 +86,16 @@ impl Executor {
 
     /// When [`Executor::needs_reload`] becomes true, if nothing else happens before.
     pub(crate) fn reload_at(&self) -> Option<Instant> {
-        self.queues.iter().any(Queue::needs_reload).then_some(self.reload_after)
+        let is_wanted = self.queues.iter().any(Queue::needs_reload);
+        self.paging.due(is_wanted, self.queues.iter().any(Queue::has_room))
+    }
+
+    /// Waits for its turn where much more than usual is to be loaded: one lane of the process does at a time.
+    pub(crate) async fn turn_to_load(&self) -> Option<OwnedMutexGuard<()>> {
+        if self.paging.pages() == 1 {
+            return None;
+        }
+        Some(self.callers.large_page().lock_owned().await)
     }
 
     /// Takes the lane's effects as its database has them now; those it knows already it leaves as they are.
@@ -99,15 +103,14 @@ impl Executor {
         self.queues.iter_mut().for_each(Queue::reloading);
         let (known, loaded) = (self.held.len(), effects.len());
         self.add(effects);
-        if loaded >= self.capacity() {
-            self.queues.iter_mut().for_each(Queue::spill);
+        let is_full = loaded >= self.capacity();
+        if is_full {
+            self.queues
+                .iter_mut()
+                .filter(|queue| !queue.is_empty())
+                .for_each(Queue::spill);
         }
-        if loaded > 0 && self.held.len() == known {
-            self.reload_after = Instant::now() + RELOAD_INTERVAL;
-            self.pages = (self.pages * 2).min(MOST_PAGES);
-        } else {
-            self.pages = 1;
-        }
+        self.paging.loaded(is_full, loaded > 0 && self.held.len() == known);
     }
 
     /// Waits for something the lane is to make durable. Can be dropped and called again without losing anything.
@@ -172,7 +175,9 @@ impl Executor {
             return;
         }
         let Some(dependency) = self.callers.get(&effect.kind).cloned() else {
-            self.ready.push_back(nobody(&effect, self.callers.now()));
+            if self.told.insert(effect.id) {
+                self.ready.push_back(nobody(&effect, self.callers.now()));
+            }
             return;
         };
         let at = self.instant_of(effect.due);
@@ -222,6 +227,7 @@ impl Executor {
         let effect = self.under_way.remove(&task)?;
         let held = self.held.get(&effect)?;
         let (dependency, state) = (self.callers.get(&held.effect.kind).cloned()?, held.effect.state);
+        self.paging.went_on();
         match outcome {
             Outcome::Answer(answer) => self.answered(effect, &dependency, state, answer),
             Outcome::Without(why) => self.without_answer(effect, &dependency, state, why, 1),

@@ -10,6 +10,7 @@
 mod breaker;
 mod callers;
 mod executor;
+mod paging;
 mod queue;
 mod settings;
 

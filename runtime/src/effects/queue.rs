@@ -75,8 +75,17 @@ impl Queue {
         }
     }
 
-    pub(super) fn len(&self) -> usize {
+    fn len(&self) -> usize {
         self.waiting.len() + self.under_way
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether there is room for many more.
+    pub(super) fn has_room(&self) -> bool {
+        self.len() <= self.dependency.settings.held / 2
     }
 
     /// Whether effects were left to the database, so that what has had its turn makes room for them.
@@ -86,7 +95,7 @@ impl Queue {
 
     /// Whether effects were left to the database and there is room for many of them again.
     pub(super) fn needs_reload(&self) -> bool {
-        self.leaves() && self.len() <= self.dependency.settings.held / 2
+        self.leaves() && self.has_room()
     }
 
     pub(super) fn reloading(&mut self) {

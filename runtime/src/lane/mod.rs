@@ -309,6 +309,7 @@ impl<H: Handler, S: Store> Lane<Consuming, H, S> {
     }
 
     async fn reload_effects(&mut self) -> Result<(), Ended> {
+        let _turn = self.executor.turn_to_load().await;
         let effects = self
             .patiently(|| load_effects(self.desk.store(), self.desk.lane(), &self.executor))
             .await?;

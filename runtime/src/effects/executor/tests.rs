@@ -4,6 +4,7 @@ use std::future::Future as _;
 use std::sync::atomic::Ordering;
 
 use super::*;
+use crate::effects::paging::INTERVAL;
 use crate::effects::{Asked, Called, EffectSettings};
 use support::{Said, Scripted, answer_to};
 
@@ -296,10 +297,13 @@ async fn a_reload_that_brings_nothing_is_not_repeated_at_once() {
         ..effect(n)
     };
     executor.reload((4..8).map(asked).collect());
-    assert!(executor.needs_reload(), "what is to be asked about filled the page");
+    assert!(!executor.needs_reload(), "what is to be asked about filled the page");
+    tokio::time::sleep(INTERVAL).await;
+    assert!(executor.needs_reload(), "and nothing is heard of any of it");
     executor.reload((4..8).map(asked).collect());
-    assert!(!executor.needs_reload(), "and nothing came of it");
-    tokio::time::sleep(RELOAD_INTERVAL).await;
+    tokio::time::sleep(INTERVAL).await;
+    assert!(!executor.needs_reload(), "nothing came of it");
+    tokio::time::sleep(INTERVAL).await;
     assert!(executor.needs_reload());
     // What has room is due behind all of these.
     assert_eq!(executor.capacity(), 8);
@@ -325,13 +329,55 @@ async fn what_is_to_be_called_is_found_behind_a_first_page_of_what_is_to_be_aske
         ..effect(n)
     };
     let mut executor = Executor::open(3, callers(&caller, settings), (4..8).map(asked).collect());
-    assert_eq!((executor.held(), executor.needs_reload()), (2, true));
+    assert_eq!((executor.held(), executor.needs_reload()), (2, false));
+    tokio::time::sleep_until(executor.reload_at().expect("room to call one")).await;
+    assert!(executor.needs_reload());
     executor.reload((4..8).map(asked).collect());
     assert!(!executor.needs_reload(), "nothing came of it");
     tokio::time::sleep_until(executor.reload_at().expect("room to call one")).await;
     assert!(executor.needs_reload());
     executor.reload((4..8).map(asked).chain([effect(1)]).collect());
     assert_eq!(answer_of(executor.next().await), answer_to("key-1"));
+}
+
+/// The usual backlog. Nothing of another queue stands behind it for longer than it takes to be worked off.
+#[tokio::test(start_paused = true)]
+async fn a_page_is_not_looked_behind_while_calls_end() {
+    let caller = Arc::new(Scripted::default());
+    let settings = EffectSettings {
+        held: 4,
+        concurrency: 1,
+        ..EffectSettings::default()
+    };
+    let mut waiting: Vec<_> = (0..40).map(effect).collect();
+    let mut executor = Executor::open(3, callers(&caller, settings), waiting[..8].to_vec());
+    let mut loads = 0;
+    while !waiting.is_empty() {
+        answer_of(executor.next().await);
+        waiting.remove(0);
+        tokio::time::sleep(INTERVAL / 2).await;
+        if executor.needs_reload() {
+            let page = waiting.len().min(executor.capacity());
+            executor.reload(waiting[..page].to_vec());
+            loads += 1;
+            assert_eq!(executor.capacity(), 8, "nothing is in the way");
+        }
+    }
+    assert!(loads <= 20, "{loads} for 40 effects of which 2 find room at a time");
+}
+
+#[tokio::test(start_paused = true)]
+async fn that_nobody_makes_a_call_is_said_once() {
+    let caller = Arc::new(Scripted::default());
+    let mut executor = Executor::open(3, callers(&caller, EffectSettings::default()), vec![]);
+    let strange = EffectRow {
+        kind: "strange".into(),
+        ..effect(1)
+    };
+    executor.reload(vec![strange.clone()]);
+    executor.reload(vec![strange]);
+    assert!(matches!(executor.try_next(), Some(Event::Attempt { .. })));
+    assert!(executor.try_next().is_none());
 }
 
 /// What the database does for a lane: keeps each try, and gives what is due first.

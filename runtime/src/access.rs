@@ -37,14 +37,33 @@ pub(crate) fn check_hidden<C: ConsumerContext>(
     Ok(())
 }
 
-/// The right that a group lacks which was refused a fetch: asks each topic by itself, for the refusal does not say which it
-/// was. `None` where none refuses it any more: brokers hear of rights one after the other.
-pub(crate) fn unreadable(connection: &Connection, sources: &[Source], partitions: i32) -> Option<ServiceError> {
-    let refused = sources
-        .iter()
-        .find(|source| may_not_read(connection, &source.topic, partitions))?;
-    let right = Right::topic(Operation::Read, &*refused.topic);
-    Some(forbidden(&connection.brokers, right))
+/// Whether a group may read its topics.
+pub(crate) enum Reading {
+    /// This right is missing.
+    Denied(Right),
+    /// Every broker lets it.
+    Granted,
+    /// Somebody did not answer, and nobody denied it.
+    Unknown,
+}
+
+/// Asks each topic by itself: who is refused a fetch is not told of which topic. `before_each` is called before each of the
+/// questions, which take seconds.
+pub(crate) fn reading(
+    connection: &Connection,
+    (sources, partitions): (&[Source], i32),
+    before_each: &dyn Fn(),
+) -> Reading {
+    let mut found = Reading::Granted;
+    for source in sources {
+        before_each();
+        match may_read(connection, &source.topic, partitions) {
+            Some(true) => {}
+            Some(false) => return Reading::Denied(Right::topic(Operation::Read, &*source.topic)),
+            None => found = Reading::Unknown,
+        }
+    }
+    found
 }
 
 /// A right that is missing at these brokers.
@@ -55,24 +74,26 @@ pub(crate) fn forbidden(brokers: &str, right: Right) -> ServiceError {
     }
 }
 
-fn may_not_read(connection: &Connection, topic: &str, partitions: i32) -> bool {
-    let Ok(client) = reader(connection, topic, partitions) else {
-        return false;
-    };
+/// Nothing, while somebody has not answered.
+fn may_read(connection: &Connection, topic: &str, partitions: i32) -> Option<bool> {
+    let client = reader(connection, topic, partitions).ok()?;
     // Who may not even see it is told nothing by a fetch that is never sent.
     if kafka::hides(&client, topic) {
-        return true;
+        return Some(false);
     }
     let until = Instant::now() + ANSWER;
     let mut readable = 0;
-    while readable < partitions && Instant::now() < until {
+    while Instant::now() < until {
         match client.poll(Duration::from_millis(100)) {
-            Some(Err(error)) if kafka::is_topic_denial(&error) => return true,
+            Some(Err(error)) if kafka::is_topic_denial(&error) => return Some(false),
             Some(Err(KafkaError::PartitionEOF(_))) => readable += 1,
             Some(_) | None => {}
         }
+        if readable == partitions {
+            return Some(true);
+        }
     }
-    false
+    None
 }
 
 /// A client at the end of each of the topic's partitions, which brokers share among them, in no group.

@@ -6,6 +6,7 @@ mod claims;
 mod client;
 mod codec;
 mod context;
+mod denied;
 mod detach;
 mod hold;
 mod incremental;
@@ -60,6 +61,8 @@ pub(crate) struct Setup<H, S> {
     pub(crate) callers: Callers,
     pub(crate) connection: Connection,
     pub(crate) identity: Identity,
+    /// Lanes from this one on are new to a database that is not: their topics have grown.
+    pub(crate) grown_from: Option<Lane>,
     pub(crate) notices: mpsc::Receiver<Notice>,
     pub(crate) shutdown: watch::Receiver<bool>,
     pub(crate) runtime: tokio::runtime::Handle,
@@ -96,6 +99,7 @@ pub(crate) struct Edge<H, S> {
     crowded: bool,
     /// What was last said of the connection, and when.
     complained: Option<Instant>,
+    asked_about_rights: Option<denied::Asked>,
     /// Why publishing cannot go on, once it cannot.
     publishing: watch::Receiver<Option<String>>,
 }
@@ -126,6 +130,7 @@ impl<H: Handler, S: Store> Edge<H, S> {
             full_since: None,
             crowded: false,
             complained: None,
+            asked_about_rights: None,
         })
     }
 
@@ -188,6 +193,7 @@ impl<H: Handler, S: Store> Edge<H, S> {
     fn look_around(&mut self) -> Result<(), ServiceError> {
         self.hear()?;
         self.claim_late()?;
+        self.settle_rights()?;
         self.hold_back();
         if let Some((since, halt)) = &self.incomplete
             && since.elapsed() > self.with.shared.settings.session_timeout + GRACE
@@ -317,17 +323,6 @@ impl<H: Handler, S: Store> Edge<H, S> {
                 Ok(())
             }
         }
-    }
-
-    /// A broker that refuses a fetch which every broker grants when asked is one that has not heard of the right yet: the
-    /// client tries again by itself.
-    fn refused_a_topic(&mut self, error: &KafkaError) -> Result<(), ServiceError> {
-        let topology = &self.with.shared.topology;
-        let missing = access::unreadable(&self.with.connection, &topology.sources, topology.lanes());
-        if missing.is_none() {
-            self.complain(error);
-        }
-        missing.map_or(Ok(()), Err)
     }
 
     /// Says what is wrong with the connection once in a while: librdkafka says it many times a second, in turns.

@@ -22,7 +22,7 @@ use crate::observer::{Logging, Observer};
 use crate::relay::{Relay, RelayError};
 use crate::settings::{Cluster, Settings};
 use crate::shared::{Buffered, GroupPositions, Shared};
-use crate::store::{Store, StoreError, TopicCount};
+use crate::store::{Identity, Store, StoreError, TopicCount};
 use crate::topology::{Source, Topics, Topology};
 
 /// How long the cluster has to answer when a service starts.
@@ -159,15 +159,7 @@ impl<H: Handler> Service<H> {
             let memory = (self.settings.dense, self.settings.inbox_retention);
             limits::check(connection, &sources, memory).await?;
         }
-        let prepare = || store.prepare(&self.group, &counts, self.settings.adopt_database);
-        let identity = match prepare().await {
-            Err(grown @ StoreError::Grown { .. }) if self.settings.adopt_partitions => {
-                tracing::warn!(%grown, "taken as meant");
-                store.grow(&counts).await?;
-                prepare().await?
-            }
-            prepared => prepared?,
-        };
+        let (identity, grown_from) = made_its(&store, (&self.group, &counts), &self.settings).await?;
         consumer::check_membership(&self.settings, &identity)?;
         let client = consumer::client(connection, &self.settings, (&self.group_id, &identity))?;
         let relay = Relay::start(
@@ -198,6 +190,7 @@ impl<H: Handler> Service<H> {
                 callers: self.callers,
                 connection: connection.clone(),
                 identity,
+                grown_from,
                 notices: heard,
                 shutdown,
                 runtime,
@@ -242,6 +235,24 @@ async fn consume<H: Handler, S: Store>(
     waiting.await.map_err(died)?
 }
 
+/// Makes the database this group's. With it the first of the partitions that are new to it, where topics have grown and that
+/// is meant.
+async fn made_its<S: Store>(
+    store: &S,
+    (group, counts): (&str, &[TopicCount]),
+    settings: &Settings,
+) -> Result<(Identity, Option<i32>), StoreError> {
+    let prepare = || store.prepare(group, counts, settings.adopt_database);
+    match prepare().await {
+        Err(grown @ StoreError::Grown { recorded, .. }) if settings.adopt_partitions => {
+            tracing::warn!(%grown, "taken as meant");
+            store.grow(counts).await?;
+            Ok((prepare().await?, Some(recorded)))
+        }
+        prepared => Ok((prepared?, None)),
+    }
+}
+
 /// Partition counts of everything the group reads and writes, after looking whether all of it is there and fits.
 async fn look_up(
     connection: Connection,
@@ -261,7 +272,7 @@ async fn look_up(
 }
 
 fn looker(connection: &Connection, settings: &Settings) -> Result<Client, ServiceError> {
-    let unused = crate::store::Identity {
+    let unused = Identity {
         instance: String::new(),
         exclusive: false,
         location: String::new(),

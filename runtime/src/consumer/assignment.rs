@@ -238,7 +238,9 @@ impl<H: Handler, S: Store> Edge<H, S> {
 
     /// After a reset of offsets that names nobody: which partition is it (rule 6).
     pub(super) fn check_positions(&self) -> Result<(), ServiceError> {
-        checks::records_are_there(&self.consumer, &self.standings_now(), &|waited| self.asks_on(waited))?;
+        checks::records_are_there(&self.consumer, &self.standings_now(), &|waited| {
+            self.asks_patiently(waited)
+        })?;
         Err(ServiceError::Client(
             "a partition has no record at this group's position any more".to_owned(),
         ))

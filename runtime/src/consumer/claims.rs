@@ -111,6 +111,9 @@ impl<H: Handler, S: Store> Edge<H, S> {
             return Ok(Vec::new());
         }
         let numbers: Vec<_> = lanes.iter().copied().collect();
+        if self.is_late() {
+            self.sees_kafka(&numbers)?;
+        }
         crash_point!("claim.before");
         let claims = self.ask(self.with.shared.store.claim(&numbers))?;
         crash_point!("claim.after");
@@ -125,6 +128,23 @@ impl<H: Handler, S: Store> Edge<H, S> {
             claimed.push(self.equipped(claim, positions)?);
         }
         Ok(claimed)
+    }
+
+    /// Whether Kafka answers for these lanes. A claim that comes late may be of a lane that the group has given to somebody
+    /// else meanwhile: who cannot hear of that must not take it from him again and again.
+    fn sees_kafka(&self, lanes: &[Number]) -> Result<(), Unchecked> {
+        let sources = &self.with.shared.topology.sources;
+        let places = lanes.iter().flat_map(|lane| {
+            sources.iter().map(|source| Standing {
+                topic: source.topic.to_string(),
+                partition: *lane,
+                held: None,
+            })
+        });
+        let places: Vec<_> = places.collect();
+        checks::committed(&self.consumer, &places, &|waited| self.asks_on(waited))
+            .map(drop)
+            .map_err(|error| Unchecked::of("asking for the group's offsets", &error))
     }
 
     /// With its effects and timers.
@@ -205,7 +225,14 @@ impl<H: Handler, S: Store> Edge<H, S> {
 
     /// Where a partition never seen before starts.
     fn first(&self, standing: &Standing, marks: Watermarks) -> Result<NextOffset, Unchecked> {
-        let offset = match self.with.shared.settings.start {
+        // What stands in a partition that is new to the group was written while it was at work.
+        let is_new = self.with.grown_from.is_some_and(|first| standing.partition >= first);
+        let start = if is_new {
+            StartAt::Earliest
+        } else {
+            self.with.shared.settings.start
+        };
+        let offset = match start {
             StartAt::Earliest => marks.low,
             StartAt::Latest => marks.high,
             StartAt::Since(millis) => {
@@ -238,10 +265,18 @@ impl<H: Handler, S: Store> Edge<H, S> {
 
     /// Whether Kafka is asked something, or asked again, after so long. The observer is told as while the database is
     /// asked.
-    pub(super) fn asks_on(&self, waited: Duration) -> bool {
+    fn asks_on(&self, waited: Duration) -> bool {
+        let patience = if self.is_late() { checks::ONCE } else { checks::PATIENCE };
+        waited < patience && self.asks_patiently(waited)
+    }
+
+    /// The same for whoever does not come back.
+    pub(super) fn asks_patiently(&self, waited: Duration) -> bool {
         self.tell_observer();
-        let late = self.unclaimed.as_ref().is_some_and(|unclaimed| unclaimed.late);
-        let patience = if late { checks::ONCE } else { checks::PATIENCE };
-        waited < patience && !*self.with.shutdown.borrow()
+        waited < checks::PATIENCE && !*self.with.shutdown.borrow()
+    }
+
+    fn is_late(&self) -> bool {
+        self.unclaimed.as_ref().is_some_and(|unclaimed| unclaimed.late)
     }
 }

@@ -35,7 +35,7 @@ impl<H: Handler, S: Store> Edge<H, S> {
 
     fn undecodable(&self) -> KafkaResult<Option<Standing>> {
         let standings = self.standings_now();
-        let marks = checks::watermarks(&self.consumer, &standings, &|waited| self.asks_on(waited))?;
+        let marks = checks::watermarks(&self.consumer, &standings, &|waited| self.asks_patiently(waited))?;
         let unread = standings.into_iter().zip(marks).filter_map(|(standing, marks)| {
             let more = standing.held.is_some_and(|held| held.get() < marks.high);
             more.then_some(standing)

@@ -218,7 +218,7 @@ fn a_server_that_says_nothing_to_anybody_is_given_up() {
         "{silent:?}"
     );
     assert_eq!(reader.topics(), Err(silent), "nobody waits twice");
-    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
 }
 
 #[test]
@@ -236,9 +236,10 @@ fn an_answer_may_take_long_while_the_server_lives() {
          AND relation = '{}.meta'::regclass AND now() - query_start > interval '1 s'",
         schema.name()
     );
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(30);
     while runtime.block_on(postgres::ask(&schema.url(), &waits)) == 0 {
         assert!(Instant::now() < deadline && !reading.is_finished(), "it still waits");
+        std::thread::sleep(Duration::from_millis(50));
     }
     runtime.block_on(holder.batch_execute("ROLLBACK")).expect("let go");
     let summary = reading.join().expect("no panic").expect("read");

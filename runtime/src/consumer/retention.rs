@@ -26,6 +26,9 @@ const ROWS: u32 = 5_000;
 /// they are kept.
 const LOOKS: u32 = 4;
 
+/// And no more often than that: Kafka is asked where the time lies.
+const LEAST: Duration = Duration::from_secs(1);
+
 /// How long batches have the database to themselves between two pieces.
 const BETWEEN: Duration = Duration::from_millis(100);
 
@@ -35,7 +38,7 @@ const ANSWER: Duration = Duration::from_secs(2);
 /// How often rows past their time are looked for under these settings.
 pub(super) fn every(settings: &Settings) -> Duration {
     let shorter = settings.inbox_retention.min(settings.outbox_retention);
-    (shorter / LOOKS).clamp(BETWEEN, EVERY)
+    (shorter / LOOKS).clamp(LEAST, EVERY)
 }
 
 /// Deleting in the background, which ends with this, after the piece it is at.
@@ -197,7 +200,7 @@ mod tests {
         assert_eq!(every(&Settings::default()), secs(60));
         assert_eq!(of(secs(600), secs(20)), secs(5));
         assert_eq!(of(secs(20), secs(20)), secs(5));
-        assert_eq!(of(secs(600), Duration::ZERO), BETWEEN);
+        assert_eq!(of(secs(600), Duration::ZERO), LEAST);
     }
 
     #[test]

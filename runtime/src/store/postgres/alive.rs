@@ -1,8 +1,9 @@
 //! A connection and the server it leads to: an answer is waited for as long as that server lives.
 
 use std::pin::pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use futures_util::FutureExt as _;
 use tokio::time::timeout;
 use tokio_postgres::Client;
 
@@ -14,8 +15,7 @@ use super::{OpenError, PostgresAddress};
 /// statement run, so that it is the server that ends one.
 pub(super) const SILENCE: Duration = Duration::from_secs(40);
 
-/// How long it then has to let somebody in. Less than [`connect::connect`] itself waits, which takes every error for an
-/// answer.
+/// How long it then has to let somebody in, or to refuse it.
 const LETS_IN: Duration = Duration::from_secs(10);
 
 /// A connection.
@@ -57,13 +57,27 @@ impl Connected {
             if let Ok(answered) = timeout(silence, &mut answer).await {
                 return answered;
             }
-            let asking = Box::pin(connect::connect(&self.server, Purpose::Read));
-            if timeout(silence.min(LETS_IN), asking).await.is_err() {
-                return Err(E::from(Silent {
-                    location: self.server.location(),
-                    time: silence,
-                }));
+            if self.says_something().await {
+                continue;
             }
+            if let Some(answered) = answer.as_mut().now_or_never() {
+                return answered;
+            }
+            return Err(E::from(Silent {
+                location: self.server.location(),
+                time: silence,
+            }));
+        }
+    }
+
+    async fn says_something(&self) -> bool {
+        let began = Instant::now();
+        let asking = Box::pin(connect::connect(&self.server, Purpose::Read));
+        match timeout(LETS_IN, asking).await {
+            Err(_) => false,
+            // One that does not take a connection in time has said nothing either.
+            Ok(Err(OpenError::Unavailable(_))) => began.elapsed() < connect::CONNECT,
+            Ok(_) => true,
         }
     }
 }

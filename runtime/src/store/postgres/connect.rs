@@ -16,7 +16,7 @@ use super::{PostgresAddress, password};
 const OLDEST_SERVER: i64 = 150_000;
 
 /// How long one host has to let us in. Two hosts are tried within what a lane waits between tries.
-const CONNECT: Duration = Duration::from_secs(5);
+pub(super) const CONNECT: Duration = Duration::from_secs(5);
 
 /// How long all of it may take: TLS, the password and the settings too.
 const ENTER: Duration = Duration::from_secs(15);

@@ -377,7 +377,11 @@ fn topics_that_have_grown_halt_the_service_until_it_is_said_to_be_meant() {
     command.args(["run", "inventory", "--adopt-partitions"]);
     let mut adopting = Daemon::start(&mut command, &system.log_file("adopting"));
     place(&system, 60);
-    system.wait_caught_up("inventory");
+    let seventy = "SELECT sum(applied) FROM v_progress WHERE topic = 'orders'";
+    wait_until("the orders of all partitions", NOTICED, || {
+        assert!(adopting.is_running(), "{}", adopting.log());
+        system.number("inventory", seventy) == Some(70)
+    });
     assert!(adopting.stop(ENDED).success(), "{}", adopting.log());
     let mut again = system.run_logging_to("inventory", "again");
     place(&system, 60);

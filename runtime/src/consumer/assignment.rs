@@ -114,13 +114,16 @@ impl<H: Handler, S: Store> Edge<H, S> {
         }
     }
 
-    /// A restarted static member gets the assignment it had, with topics it no longer wants and without new ones; to
-    /// subscribe once more mends that.
+    /// A restarted static member gets the assignment it had, with topics it no longer wants, and without new ones and new
+    /// partitions; to subscribe once more mends that.
     fn check_subscription(&mut self, partitions: &BTreeSet<(String, i32)>) -> Result<(), ServiceError> {
         let topology = &self.with.shared.topology;
         let given: BTreeSet<&str> = partitions.iter().map(|(topic, _)| topic.as_str()).collect();
         let wanted: BTreeSet<&str> = topology.sources.iter().map(|source| &*source.topic).collect();
-        if given.is_empty() || given == wanted || std::mem::replace(&mut self.resubscribed, true) {
+        let all = wanted.len() * usize::try_from(topology.lanes()).unwrap_or(0);
+        let is_short = self.with.identity.exclusive && partitions.len() < all || self.with.grown_from.is_some();
+        let is_fine = given.is_empty() || given == wanted && !is_short;
+        if is_fine || std::mem::replace(&mut self.resubscribed, true) {
             return Ok(());
         }
         self.subscribe()

@@ -1,6 +1,6 @@
 //! A whole Orderflow of a test's own: a broker, the topics, the daemons, their databases.
 //!
-//! The names of the groups are fixed, so daemons of two tests cannot share a broker.
+//! Topics and groups have the names that a user gives them, so daemons of two tests cannot share a broker.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -178,7 +178,7 @@ impl Difference<'_> {
                 ),
                 hint: format!(
                     "if it holds nothing worth keeping: kafka-topics.sh --delete --topic {}; else give one of the two another \
-                     name in the configuration",
+                     name in the configuration. Where all of them are to grow: orderflow explain topic-grown",
                     step.topic
                 ),
             },
@@ -188,7 +188,9 @@ impl Difference<'_> {
                      earlier ones",
                     partitions(has)
                 ),
-                hint: "leave the number out: the topics that exist then decide it for the rest".to_owned(),
+                hint: "leave the number out: the topics that exist then decide it for the rest. How they grow: orderflow \
+                       explain topic-grown"
+                    .to_owned(),
             },
         });
     }

@@ -149,6 +149,10 @@ fn a_topic_is_never_given_more_partitions() {
         orders.refusals[0].reason.contains("has 1 partition, 12 are asked for"),
         "{orders:?}"
     );
+    assert!(
+        orders.refusals[0].hint.contains("orderflow explain topic-grown"),
+        "{orders:?}"
+    );
 }
 
 #[test]

@@ -159,7 +159,7 @@ impl<H: Handler> Service<H> {
             let memory = (self.settings.dense, self.settings.inbox_retention);
             limits::check(connection, &sources, memory).await?;
         }
-        let (identity, grown_from) = made_its(&store, (&self.group, &counts), &self.settings).await?;
+        let identity = prepared(&store, (&self.group, &counts), &self.settings).await?;
         consumer::check_membership(&self.settings, &identity)?;
         let client = consumer::client(connection, &self.settings, (&self.group_id, &identity))?;
         let relay = Relay::start(
@@ -190,7 +190,6 @@ impl<H: Handler> Service<H> {
                 callers: self.callers,
                 connection: connection.clone(),
                 identity,
-                grown_from,
                 notices: heard,
                 shutdown,
                 runtime,
@@ -235,22 +234,26 @@ async fn consume<H: Handler, S: Store>(
     waiting.await.map_err(died)?
 }
 
-/// Makes the database this group's. With it the first of the partitions that are new to it, where topics have grown and that
-/// is meant.
-async fn made_its<S: Store>(
+/// Makes the database this group's; topics that have grown are taken where that is meant.
+async fn prepared<S: Store>(
     store: &S,
     (group, counts): (&str, &[TopicCount]),
     settings: &Settings,
-) -> Result<(Identity, Option<i32>), StoreError> {
+) -> Result<Identity, StoreError> {
     let prepare = || store.prepare(group, counts, settings.adopt_database);
-    match prepare().await {
-        Err(grown @ StoreError::Grown { recorded, .. }) if settings.adopt_partitions => {
-            tracing::warn!(%grown, "taken as meant");
-            store.grow(counts).await?;
-            Ok((prepare().await?, Some(recorded)))
-        }
-        prepared => Ok((prepared?, None)),
+    let before = prepare().await;
+    let Err(StoreError::Grown {
+        partitions, recorded, ..
+    }) = &before
+    else {
+        return before;
+    };
+    if !settings.adopt_partitions || partitions < recorded {
+        return before;
     }
+    tracing::warn!(partitions, recorded, "topics have grown, and that is taken as meant");
+    store.grow(counts).await?;
+    prepare().await
 }
 
 /// Partition counts of everything the group reads and writes, after looking whether all of it is there and fits.

@@ -214,7 +214,7 @@ fn of_halt(halt: &Halt) -> Failure {
             .hint("--adopt-database, once, if this database is meant to take over")
             .hint("orderflow explain wrong-database"),
         Halt::TopicGrown(_) => failure
-            .hint("--adopt-partitions, once, if it is meant: best when all that was written before is read")
+            .hint("--adopt-partitions, once, if it has grown and that is meant: best when all that was written before is read")
             .hint("orderflow explain topic-grown"),
         Halt::Flood(_) => failure
             .hint("look at the dead letters with orderflow topics tail TOPIC.GROUP.dlq, and mend their producer")
@@ -393,6 +393,7 @@ mod tests {
         hint: start it again: it goes on where it stopped
         ");
     }
+
     #[test]
     fn a_ledger_that_sqlite_does_not_open_has_a_way_out() {
         use rusqlite::ffi;

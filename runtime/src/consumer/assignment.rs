@@ -121,12 +121,7 @@ impl<H: Handler, S: Store> Edge<H, S> {
         let given: BTreeSet<&str> = partitions.iter().map(|(topic, _)| topic.as_str()).collect();
         let wanted: BTreeSet<&str> = topology.sources.iter().map(|source| &*source.topic).collect();
         let all = wanted.len() * usize::try_from(topology.lanes()).unwrap_or(0);
-        let is_short = if self.with.identity.exclusive {
-            partitions.len() < all
-        } else {
-            // Others have the rest, so that nothing shows whether they were given the new ones.
-            self.with.grown_from.is_some()
-        };
+        let is_short = self.with.identity.exclusive && partitions.len() < all;
         let is_fine = given.is_empty() || given == wanted && !is_short;
         if is_fine || std::mem::replace(&mut self.resubscribed, true) {
             return Ok(());

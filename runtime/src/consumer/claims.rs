@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::assignment::client;
-use super::checks::{self, Standing, Unchecked, Watermarks};
+use super::checks::{self, Committed, Standing, Unchecked, Watermarks};
 use super::{Edge, standing};
 use crate::crash_point;
 use crate::effects::Executor;
@@ -18,7 +18,7 @@ use crate::handler::Handler;
 use crate::lane::{TIMERS_HELD, load_effects};
 use crate::record::NextOffset;
 use crate::settings::StartAt;
-use crate::store::{Claim, Lane as Number, Start, Store, StoreError, TimerRow};
+use crate::store::{Claim, Lane as Number, Progress, Start, Store, StoreError, TimerRow};
 
 /// How long a database, or Kafka, that was away is left alone before lanes are claimed again.
 const CLAIM_RETRY: Duration = Duration::from_millis(200);
@@ -111,14 +111,17 @@ impl<H: Handler, S: Store> Edge<H, S> {
             return Ok(Vec::new());
         }
         let numbers: Vec<_> = lanes.iter().copied().collect();
-        if self.is_late() {
-            self.sees_kafka(&numbers)?;
-        }
+        let committed = self.committed(&numbers)?;
         crash_point!("claim.before");
         let claims = self.ask(self.with.shared.store.claim(&numbers))?;
         crash_point!("claim.after");
-        let standings: Vec<_> = claims.iter().flat_map(|claim| self.standings(claim)).collect();
-        self.check_database(&standings)?;
+        let standings = claims
+            .iter()
+            .flat_map(|claim| self.standings(claim.at.owner.lane, &claim.progress));
+        let standings: Vec<_> = standings.collect();
+        if !self.with.shared.settings.adopt_database {
+            checks::right_database(&standings, &committed, &self.with.identity.location)?;
+        }
         let marks = checks::records_are_there(&self.consumer, &standings, &|waited| self.asks_on(waited))?;
         let per_lane = self.with.shared.topology.sources.len();
         let mut claimed = Vec::with_capacity(claims.len());
@@ -130,20 +133,13 @@ impl<H: Handler, S: Store> Edge<H, S> {
         Ok(claimed)
     }
 
-    /// Whether Kafka answers for these lanes. A claim that comes late may be of a lane that the group has given to somebody
-    /// else meanwhile: who cannot hear of that must not take it from him again and again.
-    fn sees_kafka(&self, lanes: &[Number]) -> Result<(), Unchecked> {
-        let sources = &self.with.shared.topology.sources;
-        let places = lanes.iter().flat_map(|lane| {
-            sources.iter().map(|source| Standing {
-                topic: source.topic.to_string(),
-                partition: *lane,
-                held: None,
-            })
-        });
+    /// What the group was told of these lanes. It is asked before they are claimed: a claim that comes late may be of a lane
+    /// that the group has given to somebody else meanwhile, and who cannot hear of that must not take it from him again and
+    /// again. Whoever was ahead then is ahead still.
+    fn committed(&self, lanes: &[Number]) -> Result<Committed, Unchecked> {
+        let places = lanes.iter().flat_map(|lane| self.standings(*lane, &[]));
         let places: Vec<_> = places.collect();
         checks::committed(&self.consumer, &places, &|waited| self.asks_on(waited))
-            .map(drop)
             .map_err(|error| Unchecked::of("asking for the group's offsets", &error))
     }
 
@@ -161,39 +157,15 @@ impl<H: Handler, S: Store> Edge<H, S> {
         })
     }
 
-    fn standings(&self, claim: &Claim) -> Vec<Standing> {
-        let held = |topic: &str| {
-            claim
-                .progress
-                .iter()
-                .find(|p| &*p.topic == topic)
-                .map(|p| p.next_offset)
-        };
+    fn standings(&self, lane: Number, progress: &[Progress]) -> Vec<Standing> {
+        let held = |topic: &str| progress.iter().find(|p| &*p.topic == topic).map(|p| p.next_offset);
+        let sources = self.with.shared.topology.sources.iter();
         let standing = |topic: &Arc<str>| Standing {
             topic: topic.to_string(),
-            partition: claim.at.owner.lane,
+            partition: lane,
             held: held(topic),
         };
-        self.with
-            .shared
-            .topology
-            .sources
-            .iter()
-            .map(|source| standing(&source.topic))
-            .collect()
-    }
-
-    fn check_database(&self, standings: &[Standing]) -> Result<(), Unchecked> {
-        if self.with.shared.settings.adopt_database {
-            return Ok(());
-        }
-        let committed = checks::committed(&self.consumer, standings, &|waited| self.asks_on(waited))
-            .map_err(|error| Unchecked::of("asking for the group's offsets", &error))?;
-        Ok(checks::right_database(
-            standings,
-            &committed,
-            &self.with.identity.location,
-        )?)
+        sources.map(|source| standing(&source.topic)).collect()
     }
 
     /// Where each source of a lane goes on; a partition never seen is recorded first.
@@ -225,14 +197,7 @@ impl<H: Handler, S: Store> Edge<H, S> {
 
     /// Where a partition never seen before starts.
     fn first(&self, standing: &Standing, marks: Watermarks) -> Result<NextOffset, Unchecked> {
-        // What stands in a partition that is new to the group was written while it was at work.
-        let is_new = self.with.grown_from.is_some_and(|first| standing.partition >= first);
-        let start = if is_new {
-            StartAt::Earliest
-        } else {
-            self.with.shared.settings.start
-        };
-        let offset = match start {
+        let offset = match self.with.shared.settings.start {
             StartAt::Earliest => marks.low,
             StartAt::Latest => marks.high,
             StartAt::Since(millis) => {

@@ -61,8 +61,6 @@ pub(crate) struct Setup<H, S> {
     pub(crate) callers: Callers,
     pub(crate) connection: Connection,
     pub(crate) identity: Identity,
-    /// Lanes from this one on are new to a database that is not: their topics have grown.
-    pub(crate) grown_from: Option<Lane>,
     pub(crate) notices: mpsc::Receiver<Notice>,
     pub(crate) shutdown: watch::Receiver<bool>,
     pub(crate) runtime: tokio::runtime::Handle,

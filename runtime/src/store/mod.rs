@@ -64,8 +64,9 @@ pub trait Store: Clone + Send + Sync + 'static {
         adopts: bool,
     ) -> impl Future<Output = Result<Identity, StoreError>> + Send;
 
-    /// Takes the counts of topics that have more partitions now than were recorded. Fewer stay what [`Store::prepare`]
-    /// refuses: such a topic is another one.
+    /// Takes the counts of topics that have more partitions now than were recorded, and records that a topic of which there
+    /// is progress begins at offset 0 of each new one: what stands there was written while the group was at work. Fewer
+    /// partitions stay what [`Store::prepare`] refuses: such a topic is another one.
     ///
     /// # Errors
     /// Those of any transaction.

@@ -15,8 +15,8 @@ pub(super) fn another(known: &[TopicCount], had: &[TopicCount]) -> Option<String
         return None;
     }
     Some(format!(
-        "another pipeline's: it was filled from {}, and this one has {}; give each pipeline a database of its own, or, where \
-         its topics have new names, start once with --adopt-database",
+        "another pipeline's: it was filled from {}, and this one has {}; give each pipeline a database of its own; where the \
+         topics of this one were renamed, adopt it once",
         named(known),
         named(had)
     ))

@@ -2,7 +2,8 @@
 
 use super::Ground;
 use super::hand::{Hand, rows};
-use crate::store::{Store, StoreError, TopicCount, Unusable};
+use crate::record::NextOffset;
+use crate::store::{Start, Store, StoreError, TopicCount, Unusable};
 
 /// Whether a pipeline takes what may be another's.
 const ADOPTS: bool = true;
@@ -107,6 +108,9 @@ pub async fn another_pipeline_is_refused<G: Ground>(ground: G) {
         .expect("one of its topics has another name");
     store.prepare("inventory", &west, ADOPTS).await.expect("it is meant");
     store.prepare("inventory", &west, !ADOPTS).await.expect("it is his now");
+    let east = [topic("east.orders", 2), topic("east.stock", 2)];
+    let late = store.prepare("inventory", &east, !ADOPTS).await;
+    assert!(matches!(late, Err(StoreError::Unusable { .. })), "{late:?}");
 }
 
 /// Partition counts are recorded once; one that differs is refused and nothing of that call stays.
@@ -140,7 +144,13 @@ pub async fn more_partitions_are_taken_when_they_are_meant<G: Ground>(ground: G)
     let store = ground.handle().await;
     let counts = [topic("a", 12), topic("b", 12)];
     store.prepare("inventory", &counts, !ADOPTS).await.expect("recorded");
-    let meant = [topic("a", 13), topic("b", 11), topic("c", 3)];
+    let read = Start {
+        topic: "a".into(),
+        at: NextOffset::at(7),
+    };
+    let owner = store.claim(&[0]).await.expect("claimed")[0].at.owner;
+    store.start_at(owner, &[read]).await.expect("begun");
+    let meant = [topic("a", 14), topic("b", 11), topic("c", 3)];
     store.grow(&meant).await.expect("recorded");
     let refused = store.prepare("inventory", &meant, !ADOPTS).await;
     let shrunk = StoreError::Grown {
@@ -149,8 +159,20 @@ pub async fn more_partitions_are_taken_when_they_are_meant<G: Ground>(ground: G)
         recorded: 12,
     };
     assert_eq!(refused, Err(shrunk));
+    let counts = [topic("a", 14), topic("b", 12), topic("c", 4)];
     store
-        .prepare("inventory", &[topic("a", 13), topic("b", 12), topic("c", 4)], !ADOPTS)
+        .prepare("inventory", &counts, !ADOPTS)
         .await
         .expect("a has grown, b is as it was, c is new");
+    // What is read is read from the first record of a new partition; what is only written has no position.
+    let claims = store.claim(&[11, 12, 13]).await.expect("claimed");
+    let begins = claims.iter().map(|claim| {
+        let of = claim.progress.iter().map(|at| (at.topic.to_string(), at.next_offset));
+        of.collect::<Vec<_>>()
+    });
+    let from_the_start = vec![("a".to_owned(), NextOffset::at(0))];
+    assert_eq!(
+        begins.collect::<Vec<_>>(),
+        [vec![], from_the_start.clone(), from_the_start]
+    );
 }

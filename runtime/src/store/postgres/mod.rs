@@ -155,9 +155,7 @@ impl Store for PostgresStore {
         let location = self.pool.location().to_owned();
         transact(self.pool.lease().await?, async |session| {
             meta::belong_to(session, group).await?;
-            if !adopts {
-                meta::know_one_of(session, topics).await?;
-            }
+            meta::know_one_of(session, topics, adopts).await?;
             meta::count_partitions(session, topics).await?;
             Ok(Identity {
                 instance: meta::read(session).await?.instance,

@@ -158,9 +158,7 @@ impl Store for SqliteStore {
     async fn prepare(&self, group: &str, topics: &[TopicCount], adopts: bool) -> Result<Identity, StoreError> {
         self.transact(|connection| {
             meta::belong_to(connection, group)?;
-            if !adopts {
-                meta::know_one_of(connection, topics)?;
-            }
+            meta::know_one_of(connection, topics, adopts)?;
             for topic in topics {
                 meta::count_partitions(connection, topic)?;
             }

@@ -43,9 +43,15 @@ pub(in crate::store::postgres) async fn belong_to(session: &Session, group: &str
     }
 }
 
-/// Halts before topics of another pipeline. After [`belong_to`], which the first of two on a fresh schema is alone in.
-pub(in crate::store::postgres) async fn know_one_of(session: &Session, topics: &[TopicCount]) -> Result<(), Failure> {
+/// Halts before topics of another pipeline, or forgets them where the schema is adopted. After [`belong_to`], which the first
+/// of two on a fresh schema is alone in.
+pub(in crate::store::postgres) async fn know_one_of(
+    session: &Session,
+    topics: &[TopicCount],
+    adopts: bool,
+) -> Result<(), Failure> {
     match pipeline::another(&recorded(session).await?, topics) {
+        Some(_) if adopts => session.execute("DELETE FROM topics", &[]).await.map(drop),
         Some(why) => Err(Failure::unfit(format!("the schema is {why}"))),
         None => Ok(()),
     }
@@ -80,11 +86,15 @@ pub(in crate::store::postgres) async fn count_partitions(
     Ok(())
 }
 
-/// Records greater partition counts.
+/// Records greater partition counts, and that a topic which is read is so from the beginning of each new partition.
 pub(in crate::store::postgres) async fn grow(session: &Session, counts: &[TopicCount]) -> Result<(), Failure> {
-    const GROW: &str = "UPDATE topics SET partition_count = now.partitions \
-        FROM unnest($1::text[], $2::integer[]) AS now (topic, partitions) \
-        WHERE topics.topic = now.topic AND topics.partition_count < now.partitions";
+    const GROW: &str = "WITH grown AS (SELECT topic, partition_count AS before, partitions FROM topics \
+            JOIN unnest($1::text[], $2::integer[]) AS now (topic, partitions) USING (topic) \
+            WHERE partition_count < partitions), \
+        begun AS (INSERT INTO progress (partition, topic, next_offset, start_offset) \
+            SELECT partition, topic, 0, 0 FROM grown, generate_series(before, partitions - 1) AS partition \
+            WHERE EXISTS (SELECT 1 FROM progress WHERE progress.topic = grown.topic)) \
+        UPDATE topics SET partition_count = grown.partitions FROM grown WHERE topics.topic = grown.topic";
     let names: Vec<&str> = counts.iter().map(|count| &*count.topic).collect();
     let partitions: Vec<i32> = counts.iter().map(|count| count.partitions).collect();
     session.execute(GROW, &[&names, &partitions]).await?;

@@ -38,9 +38,14 @@ pub(in crate::store::sqlite) fn belong_to(connection: &Connection, group: &str) 
     }
 }
 
-/// Halts before topics of another pipeline.
-pub(in crate::store::sqlite) fn know_one_of(connection: &Connection, had: &[TopicCount]) -> Result<(), Failure> {
+/// Halts before topics of another pipeline, or forgets them where the database is adopted.
+pub(in crate::store::sqlite) fn know_one_of(
+    connection: &Connection,
+    had: &[TopicCount],
+    adopts: bool,
+) -> Result<(), Failure> {
     match pipeline::another(&topics(connection)?, had) {
+        Some(_) if adopts => Ok(connection.execute("DELETE FROM topics", []).map(drop)?),
         Some(why) => Err(Failure::unfit(format!("the database is {why}"))),
         None => Ok(()),
     }
@@ -68,8 +73,16 @@ pub(in crate::store::sqlite) fn count_partitions(connection: &Connection, count:
     .into())
 }
 
-/// Records a greater partition count.
+/// Records a greater partition count, and that a topic which is read is so from the beginning of each new partition.
 pub(in crate::store::sqlite) fn grow(connection: &Connection, count: &TopicCount) -> rusqlite::Result<()> {
+    let sql = "WITH RECURSIVE fresh (partition) AS (
+            SELECT partition_count FROM topics WHERE topic = ?1 AND partition_count < ?2
+            UNION ALL SELECT partition + 1 FROM fresh WHERE partition + 1 < ?2)
+        INSERT INTO progress (partition, topic, next_offset, start_offset)
+        SELECT partition, ?1, 0, 0 FROM fresh WHERE EXISTS (SELECT 1 FROM progress WHERE topic = ?1)";
+    connection
+        .prepare_cached(sql)?
+        .execute(params![count.topic, count.partitions])?;
     let sql = "UPDATE topics SET partition_count = ?2 WHERE topic = ?1 AND partition_count < ?2";
     connection
         .prepare_cached(sql)?

@@ -157,8 +157,10 @@ impl Dependency {
             EffectState::Unknown => longest_wait(s.ask_base, s.ask_ceiling, earlier),
         };
         let millis = u64::try_from(longest.as_millis()).unwrap_or(u64::MAX);
-        // The hasher's keys are random per process: a die that needs no state and no lock.
-        Duration::from_millis(self.dice.hash_one((effect, earlier)) % millis.saturating_add(1))
+        // The hasher's keys are random per process: a die that needs no state and no lock. The time is in it, for effects
+        // whose tries are no longer counted.
+        let drawn = self.dice.hash_one((effect, earlier, Instant::now()));
+        Duration::from_millis(drawn % millis.saturating_add(1))
     }
 
     async fn call(&self, call: Call) -> Outcome {

@@ -35,6 +35,9 @@ pub struct Executor {
     stopped: bool,
 }
 
+/// How often something was asked about that is left to the database, which does not count it: as often as makes the wait longest.
+const FORGOTTEN: u32 = u32::MAX;
+
 #[derive(Debug)]
 struct Held {
     effect: EffectRow,
@@ -270,8 +273,7 @@ impl Executor {
         let state = next_state(&held.effect, dependency, calls);
         let left = queue_of(&mut self.queues, dependency, state)?.leaves();
         let earlier = match (state == was, state) {
-            // How often it was asked about is forgotten with it.
-            (true, EffectState::Unknown) if left => u32::MAX,
+            (true, EffectState::Unknown) if left => FORGOTTEN,
             (true, _) => earlier,
             (false, _) => 0,
         };

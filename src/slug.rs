@@ -190,9 +190,10 @@ slugs! {
 
     StoreRefused "store-refused" Halted "The database must not be used as it is"
     "Nothing says that it is damaged: it was written or changed by a newer version, belongs to another program or service, \
-     was moved away, its tables are not to be seen, or what it depends on could not be applied. Nothing half done was \
+     was filled by another pipeline (another topics.prefix), was moved away, its tables are not to be seen, or what it depends on could not be applied. Nothing half done was \
      kept. The message says which: run the version that wrote it, give the right path or URL, or put back what was taken \
-     away. Do not restore a backup before that is clear."
+     away. Do not restore a backup before that is clear. Where all topics of a service were renamed, start it once with \
+     --adopt-database."
 
     DatabaseDamaged "database-damaged" Halted "The database is damaged"
     "It is not a database, or a broken one, or holds what it should not. Keep a copy, then restore a backup; do not delete \

@@ -74,7 +74,7 @@ pub(crate) fn forbidden(brokers: &str, right: Right) -> ServiceError {
     }
 }
 
-/// Nothing, while somebody has not answered.
+/// `None`: somebody did not answer in time.
 fn may_read(connection: &Connection, topic: &str, partitions: i32) -> Option<bool> {
     let client = reader(connection, topic, partitions).ok()?;
     // Who may not even see it is told nothing by a fetch that is never sent.

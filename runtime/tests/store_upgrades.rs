@@ -62,14 +62,7 @@ fn released_steps_are_never_edited() {
             let entry = entry.expect("a step");
             let name = format!("{database}/{}", entry.file_name().to_string_lossy());
             let digest = Sha256::digest(std::fs::read(entry.path()).expect("its text"));
-            found.insert(
-                name,
-                digest
-                    .iter()
-                    .map(|byte| format!("{byte:02x}"))
-                    .collect::<Vec<_>>()
-                    .concat(),
-            );
+            found.insert(name, hex(&digest));
         }
     }
     let released = RELEASED.map(|(name, digest)| (name.to_owned(), digest.to_owned()));
@@ -121,16 +114,14 @@ async fn make(schema: &Schema, version: usize) {
     schema.run(&sql.join(";\n")).await;
 }
 
+fn hex(bytes: &[u8]) -> String {
+    let digits: Vec<_> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    digits.concat()
+}
+
 /// In the columns that tables had from the first version to the third.
 fn contents() -> String {
     let (fact, horizon, arrived) = (fact(1), i64::MIN, arrival().id);
-    let hex = |bytes: &[u8]| {
-        bytes
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect::<Vec<_>>()
-            .concat()
-    };
     let (event, headers, hash) = (fact.event_id, hex(fact.headers.as_bytes()), hex(&arrival().hash));
     format!(
         "INSERT INTO meta VALUES (1, gen_random_uuid(), 'shop', 7, {horizon}); \

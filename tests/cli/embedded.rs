@@ -123,8 +123,8 @@ fn a_load_that_did_not_reach_its_rate_says_so() {
         })
     });
     signal(&load, Signal::STOP);
-    let frozen = Instant::now();
-    wait_until("a second to pass", || frozen.elapsed() > FROZEN);
+    // The time that it misses is the fault itself.
+    std::thread::sleep(FROZEN);
     signal(&load, Signal::CONT);
     let output = load.wait_with_output().expect("its output");
     let said = stderr(&output);

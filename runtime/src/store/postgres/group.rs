@@ -98,7 +98,8 @@ impl Writer {
                 return (seat, open);
             };
             drop((seat, open));
-            while leaving.changed().await.is_ok() {}
+            // Nothing is ever sent: it ends when the last who has the group lets go.
+            let _gone = leaving.changed().await;
         }
     }
 

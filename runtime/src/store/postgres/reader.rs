@@ -67,9 +67,8 @@ impl PostgresReader {
         })
     }
 
-    /// The same, for whom a server is silent sooner: 40 s is how long an answer may take before the server is asked whether
-    /// it lives, and 10 s more, or as long as is said here, how long it has to say so. While it does, nothing limits how long
-    /// an answer takes.
+    /// The same, for whom a server is silent sooner than after 40 s: it is then asked for another connection, for which it has
+    /// 10 s. While it gives or refuses one, nothing limits how long an answer takes.
     #[must_use]
     pub fn silence(mut self, silence: Duration) -> Self {
         self.silence = silence;

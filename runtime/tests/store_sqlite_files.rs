@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 
 use orderflow_runtime::handler::Reason;
 use orderflow_runtime::record::{Headers, NextOffset};
+use orderflow_runtime::rows::{Entity, RowKey};
 use orderflow_runtime::store::sqlite::{InboxCounts, OpenError, SqliteOptions, SqliteReader, SqliteStore};
 use orderflow_runtime::store::{
-    Answer, Arrival, Attempt, Counts, DeadRow, EffectRow, EffectState, Move, OutboxRow, Start, Store, StoreError,
-    TimerRow, TopicCount, Turn, Unit, Writes,
+    Answer, Arrival, Attempt, Counts, DeadRow, EffectRow, EffectState, Move, OutboxRow, Start, StateRow, Store,
+    StoreError, TimerRow, TopicCount, Turn, Unit, Writes,
 };
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -242,19 +243,19 @@ async fn a_newer_file_is_refused_and_an_older_one_not_read() {
             newer,
             OpenError::NewerVersion {
                 found: 99,
-                known: 3,
+                known: 4,
                 ..
             }
         ),
         "{newer:?}"
     );
     let sentence = newer.to_string();
-    assert!(sentence.contains("99") && sentence.contains('3'), "{sentence}");
+    assert!(sentence.contains("99") && sentence.contains('4'), "{sentence}");
     assert!(matches!(SqliteReader::open(&path), Err(OpenError::NewerVersion { .. })));
     set(1);
     let older = SqliteReader::open(&path).expect_err("older");
     assert!(
-        matches!(older, OpenError::OlderVersion { found: 1, known: 3, .. }),
+        matches!(older, OpenError::OlderVersion { found: 1, known: 4, .. }),
         "{older:?}"
     );
 }
@@ -289,11 +290,9 @@ async fn facts_of_an_earlier_layout_stay_what_they_were() {
     let letter = fact(2, 2, Some(Reason::Truncated));
     drop(filled(&path).await);
     let file = Connection::open(&path).expect("opens");
-    let theirs = "CREATE VIEW theirs AS SELECT event_id FROM v_outbox JOIN outbox USING (event_id); DROP TABLE outbox";
+    let theirs = "CREATE VIEW theirs AS SELECT event_id FROM v_outbox JOIN outbox USING (event_id)";
     file.execute_batch(theirs).expect("a view of the user's own");
-    let tables = include_str!("../src/store/sqlite/sql/0001_tables.sql");
-    let outbox = tables.split_inclusive(';').find(|step| step.contains("TABLE outbox"));
-    file.execute_batch(outbox.expect("its definition")).expect("made");
+    make_as_at_first(&file, "outbox");
     for row in [&letter, &written] {
         let event = row.event_id.as_bytes();
         let reason = row.reason.map(Reason::as_str);
@@ -322,6 +321,67 @@ async fn facts_of_an_earlier_layout_stay_what_they_were() {
         .expect("their view is as it was");
     assert!(!names(&file, "table").contains(&"ordered_outbox".to_owned()));
     drop(store);
+}
+
+/// Rows of the service in one tree, as files of version 3 have them.
+#[tokio::test]
+async fn rows_of_an_earlier_layout_stay_what_they_were() {
+    let (_folder, path) = folder();
+    let (store, at) = filled(&path).await;
+    drop(store);
+    let file = Connection::open(&path).expect("opens");
+    let theirs = "CREATE VIEW theirs AS SELECT key FROM v_state JOIN state USING (entity, key)";
+    file.execute_batch(theirs).expect("a view of the user's own");
+    make_as_at_first(&file, "state");
+    let rows = "INSERT INTO state VALUES ('shelf', 'b', 7, '2'), ('shelf', 'a', 1, '1'), ('order', 'c', 2, '3')";
+    file.execute_batch(rows).expect("inserted");
+    file.pragma_update(None, "user_version", 3).expect("set");
+    drop(file);
+
+    let store = open(&path).expect("opens");
+    let reader = SqliteReader::open(&path).expect("opens");
+    let found = |entity: &str| {
+        let mut found = Vec::new();
+        let see = |row: StateRow<'_>| {
+            found.push((
+                row.key.to_owned(),
+                row.version,
+                String::from_utf8_lossy(row.body).into_owned(),
+            ));
+            Ok::<_, StoreError>(())
+        };
+        reader.each_row(entity, see).expect("read");
+        found
+    };
+    let row = |key: &str, version, body: &str| (key.to_owned(), version, body.to_owned());
+    assert_eq!(found("shelf"), [row("a", 1, "1"), row("b", 7, "2")]);
+    assert_eq!(found("order"), [row("c", 2, "3")]);
+
+    let key = RowKey::new(Entity::<u8>::shared("shelf", 0), "b");
+    let mut unit = store.begin(at, 0).await.expect("begun");
+    let mut loaded = unit.load(std::slice::from_ref(&key)).await.expect("loaded");
+    loaded[0].body = Some("5".into());
+    let writes = Writes {
+        rows: loaded,
+        ..Writes::default()
+    };
+    unit.write(&writes).await.expect("written");
+    unit.commit().await.expect("durable");
+    assert_eq!(found("shelf"), [row("a", 1, "1"), row("b", 8, "5")]);
+    let file = Connection::open(&path).expect("opens");
+    file.prepare("SELECT key FROM theirs").expect("their view is as it was");
+    assert!(!names(&file, "table").contains(&"ordered_state".to_owned()));
+}
+
+/// The table as the first step made it, and nothing in it.
+fn make_as_at_first(file: &Connection, table: &str) {
+    let steps = include_str!("../src/store/sqlite/sql/0001_tables.sql");
+    let step = steps
+        .split_inclusive(';')
+        .find(|step| step.contains(&format!("TABLE {table} ")));
+    let step = step.expect("its definition");
+    file.execute_batch(&format!("DROP TABLE {table}; {step}"))
+        .expect("made");
 }
 
 fn names(file: &Connection, kind: &str) -> Vec<String> {

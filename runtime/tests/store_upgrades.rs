@@ -22,7 +22,7 @@ const STEPS: [(&str, &str); 3] = [
 
 /// The SHA-256 of each step there is. Databases in the field were made by them: a step that is edited leaves those as they
 /// are, unlike any that is made anew. What is to change is a step of its own, with one more line here.
-const RELEASED: [(&str, &str); 7] = [
+const RELEASED: [(&str, &str); 8] = [
     (
         "postgres/0001_tables.sql",
         "a829488841a3d5221fc4712c14ec1af0f34a82e0cdd66c4c6d9ba2f8802b9191",
@@ -50,6 +50,10 @@ const RELEASED: [(&str, &str); 7] = [
     (
         "sqlite/0003_append.sql",
         "e85847ff519b1483a4b2bf45159c204734bf1274105f02a79f99d9fd73d41ccd",
+    ),
+    (
+        "sqlite/0004_append_state.sql",
+        "2401099c777155aba5bf21edd2a4992addf4f2b9b93302df326ea4864f3f55b1",
     ),
 ];
 

@@ -19,6 +19,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("sql/0001_tables.sql"),
     include_str!("sql/0002_views.sql"),
     include_str!("sql/0003_append.sql"),
+    include_str!("sql/0004_append_state.sql"),
 ];
 
 /// Bytes of a page. Rows of the outbox are some hundred bytes: half the tree's depth and splits of the default 4,096.

@@ -202,7 +202,7 @@ impl<H: Handler, S: Store> Edge<H, S> {
             self.positions
                 .extend(positions.clone().map(|(source, at)| ((source, number), at)));
             // It says itself where it is: another member may have taken it further meanwhile.
-            self.told.retain(|(_, told), _| *told != number);
+            self.told.retain(|told| told != number);
             if lane.claim.published + 1 >= lane.claim.next_sequence {
                 // So that lag tools show it before anything was handled.
                 self.with.shared.positions.advance(number, positions.collect());

@@ -84,13 +84,11 @@ pub(crate) struct Edge<H, S> {
     resubscribed: bool,
     /// Whether the group took everything without asking, and has given nothing since.
     lost: bool,
-    /// What the group was told last, and how often it was told anything.
     told: offsets::Told,
-    times_told: u32,
-    told_at: Instant,
     observed: Instant,
     retained: Instant,
-    positions: retention::Positions,
+    /// Durable positions of what this member holds.
+    positions: offsets::Positions,
     sweep: Option<retention::Sweep>,
     full_since: Option<Instant>,
     /// Whether lanes have their share of the buffers and no more.
@@ -118,12 +116,10 @@ impl<H: Handler, S: Store> Edge<H, S> {
             hole: None,
             resubscribed: false,
             lost: false,
-            told: offsets::Told::new(),
-            times_told: 0,
-            told_at: Instant::now(),
+            told: offsets::Told::nothing(),
             observed: Instant::now(),
             retained: Instant::now(),
-            positions: retention::Positions::new(),
+            positions: offsets::Positions::new(),
             sweep: None,
             full_since: None,
             crowded: false,
@@ -198,8 +194,7 @@ impl<H: Handler, S: Store> Edge<H, S> {
         {
             return Err(halt.clone().into());
         }
-        if self.told_at.elapsed() >= self.with.shared.settings.group_offset_interval {
-            self.told_at = Instant::now();
+        if self.told.is_due(self.with.shared.settings.group_offset_interval) {
             self.tell_group(CommitMode::Async);
         }
         if self.retained.elapsed() >= retention::every(&self.with.shared.settings) {

@@ -2,6 +2,7 @@
 //! who waits for a record to be handled asks for it.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{CommitMode, Consumer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
@@ -12,7 +13,15 @@ use crate::record::NextOffset;
 use crate::store::{Lane, Store};
 
 /// Positions by source and lane.
-pub(super) type Told = BTreeMap<(u16, Lane), NextOffset>;
+pub(super) type Positions = BTreeMap<(u16, Lane), NextOffset>;
+
+/// What the group was told last of the lanes that are held.
+pub(super) struct Told {
+    positions: Positions,
+    /// How often it was told anything, up to [`ALL_IN`].
+    times: u32,
+    at: Instant,
+}
 
 /// Of so many times that the group is told, one tells it all: what it did not take is told to nobody, since rdkafka does not
 /// call back for the outcome of a commit that nobody waits for. By default that is every ten seconds.
@@ -29,10 +38,8 @@ impl<H: Handler, S: Store> Edge<H, S> {
                 self.fenced = 0;
             }
         }
-        self.told.retain(|(_, lane), _| self.lanes.contains_key(lane));
-        self.told.extend(&news);
-        self.times_told = (self.times_told + 1) % ALL_IN;
-        let telling = if self.times_told == 0 { &self.told } else { &news };
+        self.told.retain(|lane| self.lanes.contains_key(&lane));
+        let telling = self.told.say(&news);
         if telling.is_empty() {
             return;
         }
@@ -44,5 +51,37 @@ impl<H: Handler, S: Store> Edge<H, S> {
         if let Err(error) = self.consumer.commit(&offsets, mode) {
             tracing::debug!(%error, "the group was not told the positions");
         }
+    }
+}
+
+impl Told {
+    /// Nothing, as of now.
+    pub(super) fn nothing() -> Self {
+        Self {
+            positions: Positions::new(),
+            times: 0,
+            at: Instant::now(),
+        }
+    }
+
+    /// Whether the group was told last so long ago. Then the time begins anew.
+    pub(super) fn is_due(&mut self, every: Duration) -> bool {
+        let due = self.at.elapsed() >= every;
+        if due {
+            self.at = Instant::now();
+        }
+        due
+    }
+
+    /// Forgets what the group was told of other lanes.
+    pub(super) fn retain(&mut self, is_kept: impl Fn(Lane) -> bool) {
+        self.positions.retain(|(_, lane), _| is_kept(*lane));
+    }
+
+    /// What is to be told now: the news, or once in a while everything.
+    fn say<'a>(&'a mut self, news: &'a Positions) -> &'a Positions {
+        self.positions.extend(news);
+        self.times = (self.times + 1) % ALL_IN;
+        if self.times == 0 { &self.positions } else { news }
     }
 }

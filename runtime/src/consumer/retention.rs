@@ -12,7 +12,6 @@ use tokio::task::JoinHandle;
 
 use super::Edge;
 use crate::handler::Handler;
-use crate::record::NextOffset;
 use crate::settings::Settings;
 use crate::shared::wall_clock;
 use crate::store::{Lane, Retention, Store, StoreError};
@@ -179,9 +178,6 @@ async fn sweep<S: Store>(store: S, retention: Retention, (until, mut going): (In
         tracing::info!(rows = deleted, "deleted rows past their time");
     }
 }
-
-/// Durable positions of what this member holds.
-pub(super) type Positions = BTreeMap<(u16, Lane), NextOffset>;
 
 #[cfg(test)]
 mod tests {

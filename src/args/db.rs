@@ -36,8 +36,8 @@ pub(crate) struct DbStatusArgs {
 
 /// Bring each service's schema up to date, or make it
 ///
-/// A service does this by itself when it starts, unless `database_migrate` is false. One program at a time; a schema
-/// that is up to date is left alone. A SQLite file must not be in use meanwhile.
+/// A service does this by itself when it starts, unless, on PostgreSQL, `database_migrate` is false. One program at a
+/// time; a schema that is up to date is left alone. A SQLite file must not be in use meanwhile.
 #[derive(Debug, Args)]
 #[command(after_long_help = help::sections(&[
     "orderflow db migrate",

@@ -8,8 +8,8 @@ use crate::help;
 /// Run a daemon
 ///
 /// A daemon reads its topics as a consumer group of its own and keeps its state in a database of its own. It ends by
-/// SIGINT or SIGTERM: it finishes what it has begun, publishes it and leaves the group. A second signal ends it at once;
-/// whatever ends it, the next start goes on where it stopped.
+/// SIGINT or SIGTERM: it finishes what it has begun and publishes it. A second signal ends it at once; whatever ends it,
+/// the next start goes on where it stopped.
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
     #[command(subcommand)]

@@ -103,6 +103,9 @@ pub enum Halt {
         /// One past the last record.
         high: i64,
     },
+    /// Kafka finds no record at a position that its watermarks admit: the log there is not the one that was read.
+    #[error("a topic's log at this group's position is not the one that was read: truncated or re-created ({0})")]
+    Diverged(String),
     /// A topic has other partitions than when this group began.
     #[error("{0}")]
     TopicGrown(String),
@@ -166,7 +169,7 @@ impl Halt {
         match self {
             Self::WrongDatabase { .. } => "wrong-database",
             Self::DataLost { .. } => "records-lost",
-            Self::Truncated { .. } => "topic-truncated",
+            Self::Truncated { .. } | Self::Diverged(_) => "topic-truncated",
             Self::TopicGrown(_) => "topic-grown",
             Self::Hole { .. } => "topic-hole",
             Self::Codec(_) => "codec-unsupported",

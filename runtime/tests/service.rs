@@ -360,6 +360,24 @@ fn a_group_that_did_not_take_positions_is_told_again() {
     });
 }
 
+/// As where a topic was cut and has grown again: its ends admit the position, and no record is there.
+#[test]
+fn a_position_at_which_kafka_has_no_record_stops_the_service() {
+    let world = World::new();
+    world.send(&[word(1, "k", "one")]);
+    world.run_until(|reader| handled(reader) == 1);
+    let none = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE; 40];
+    world
+        .broker
+        .fail_requests(RDKafkaApiKey::Fetch, &none)
+        .expect("injected");
+    let ended = world.run_to_its_end();
+    assert!(
+        matches!(&ended, ServiceError::Halted(Halt::Diverged(why)) if why.contains("offset not available")),
+        "{ended:?}"
+    );
+}
+
 /// Panics on the consumer's thread, which nothing else of a service's own runs on.
 struct Fragile;
 

@@ -239,14 +239,15 @@ impl<H: Handler, S: Store> Edge<H, S> {
         Hold::new(number, deliveries, drain, life, (buffered, positions))
     }
 
-    /// After a reset of offsets that names nobody: which partition is it (rule 6).
-    pub(super) fn check_positions(&self) -> Result<(), ServiceError> {
+    /// After a reset of offsets that names nobody: which partition is it (rule 6). Where the ends of all partitions admit the
+    /// positions, the log was cut and has grown again since, which the client knows by the epochs of its leaders. A new
+    /// client would not, and would pass over what was written in the place of what was read.
+    pub(super) fn check_positions(&self, error: &KafkaError) -> Result<(), ServiceError> {
         checks::records_are_there(&self.consumer, &self.standings_now(), &|waited| {
             self.asks_patiently(waited)
         })?;
-        Err(ServiceError::Client(
-            "a partition has no record at this group's position any more".to_owned(),
-        ))
+        let said = self.consumer.context().heard().failure();
+        Err(Halt::Diverged(said.unwrap_or_else(|| error.to_string())).into())
     }
 
     /// Behind what was handed to the lanes. The client itself knows no position of a partition that has given nothing yet.

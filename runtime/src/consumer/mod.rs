@@ -304,7 +304,7 @@ impl<H: Handler, S: Store> Edge<H, S> {
             return self.fatal(*code);
         }
         match error.rdkafka_error_code() {
-            Some(RDKafkaErrorCode::AutoOffsetReset) => self.check_positions(),
+            Some(RDKafkaErrorCode::AutoOffsetReset) => self.check_positions(error),
             Some(RDKafkaErrorCode::NotImplemented) => Err(self.codec().into()),
             Some(RDKafkaErrorCode::TopicAuthorizationFailed) => self.refused_a_topic(error),
             Some(RDKafkaErrorCode::GroupAuthorizationFailed) => {

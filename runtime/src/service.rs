@@ -108,7 +108,8 @@ impl<H: Handler> Service<H> {
 
     /// Consumes until `shutdown` resolves, then drains, leaves the group and returns.
     ///
-    /// Call it within a multi-threaded tokio runtime.
+    /// Call it within a multi-threaded tokio runtime. Dropped before it returns, it ends in the same way, and nobody hears
+    /// when: the store is in use until then.
     ///
     /// # Errors
     /// See [`ServiceError`]: each says what its operator does next.

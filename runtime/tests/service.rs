@@ -56,6 +56,16 @@ fn a_service_goes_on_where_it_stopped() {
 }
 
 #[test]
+fn a_service_that_nobody_waits_for_ends_and_the_next_goes_on() {
+    let world = World::new();
+    world.send(&[word(1, "a", "one")]);
+    world.abandon_when(|reader| handled(reader) == 1);
+    world.send(&[word(2, "a", "two")]);
+    world.run_until(|reader| handled(reader) == 2);
+    assert_eq!(said(&open(&world.database()), "a"), ["one", "two"]);
+}
+
+#[test]
 fn what_cannot_be_read_or_decided_is_parked_with_its_bytes() {
     let world = World::new();
     world.send(&[

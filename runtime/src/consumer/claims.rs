@@ -68,7 +68,7 @@ impl<H: Handler, S: Store> Edge<H, S> {
             Err(Unchecked::Passing(why)) => why,
         };
         // At the end of the service nobody waits for anything.
-        if !*self.with.shutdown.borrow() {
+        if !self.with.is_ending() {
             let said = format!("lanes {lanes:?} wait to be claimed: {why}");
             self.with.shared.observer.trouble(None, &said);
         }
@@ -238,7 +238,7 @@ impl<H: Handler, S: Store> Edge<H, S> {
     /// The same for whoever does not come back.
     pub(super) fn asks_patiently(&self, waited: Duration) -> bool {
         self.tell_observer();
-        waited < checks::PATIENCE && !*self.with.shutdown.borrow()
+        waited < checks::PATIENCE && !self.with.is_ending()
     }
 
     fn is_late(&self) -> bool {

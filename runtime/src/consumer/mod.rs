@@ -66,6 +66,13 @@ pub(crate) struct Setup<H, S> {
     pub(crate) runtime: tokio::runtime::Handle,
 }
 
+impl<H, S> Setup<H, S> {
+    /// Whether the service is to end: it was asked to, or whoever ran it no longer waits for it.
+    fn is_ending(&self) -> bool {
+        *self.shutdown.borrow() || self.shutdown.has_changed().is_err()
+    }
+}
+
 /// The consumer thread's own state.
 pub(crate) struct Edge<H, S> {
     consumer: BaseConsumer<Context>,
@@ -145,7 +152,7 @@ impl<H: Handler, S: Store> Edge<H, S> {
 
     fn consume(&mut self) -> Result<(), ServiceError> {
         let mut wait = Duration::ZERO;
-        while !*self.with.shutdown.borrow() {
+        while !self.with.is_ending() {
             match self.poll(wait)? {
                 Polled::Something => wait = Duration::ZERO,
                 Polled::Nothing => {

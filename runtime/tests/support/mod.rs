@@ -234,16 +234,35 @@ impl World {
         shutdown: impl Future<Output = ()> + Send,
     ) -> Result<(), ServiceError> {
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        runtime.block_on(self.service().run(self.broker.connection(), store, shutdown))
+    }
+
+    /// Runs the service until `done`, and then waits for it no longer; returns when the database is free again.
+    pub(crate) fn abandon_when(&self, done: impl Fn(&SqliteReader) -> bool + Send + Sync) {
+        let (database, options) = (self.database(), SqliteOptions::default());
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        runtime.block_on(async {
+            let running = self
+                .service()
+                .run(self.broker.connection(), self.store(), std::future::pending());
+            tokio::select! {
+                ended = running => panic!("{ended:?}"),
+                () = until(|| SqliteReader::open(&database).is_ok_and(|reader| done(&reader))) => {}
+            }
+            until(|| SqliteStore::open(&database, &options).is_ok()).await;
+        });
+    }
+
+    fn service(&self) -> Service<Echo> {
         let topics = Topics {
             reads: vec!["words".into()],
             writes: vec!["echo".into()],
         };
-        let service = Service::new("echo", topics, Echo(Arc::clone(&self.library)))
+        Service::new("echo", topics, Echo(Arc::clone(&self.library)))
             .settings(self.settings.clone())
             .observer(Arc::clone(&self.observer))
             .callers(self.callers.clone())
-            .dependencies(Arc::clone(&self.library) as Arc<dyn Dependencies>);
-        runtime.block_on(service.run(self.broker.connection(), store, shutdown))
+            .dependencies(Arc::clone(&self.library) as Arc<dyn Dependencies>)
     }
 
     /// Produces records, in order, and waits until the broker has them.

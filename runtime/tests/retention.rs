@@ -9,7 +9,7 @@ use orderflow_runtime::Settings;
 use orderflow_runtime::store::StoreError;
 use orderflow_runtime::store::sqlite::SqliteReader;
 
-use self::support::{PARTITIONS, World, counts, handled, header, open, published, said, word};
+use self::support::{PARTITIONS, Sent, World, counts, handled, header, open, published, said, word};
 
 /// How long the services of these tests remember.
 const KEPT: Duration = Duration::from_secs(1);
@@ -22,6 +22,12 @@ fn forgetful() -> World {
         ..world.settings
     };
     world
+}
+
+/// An event of a later time than any of these tests: what is older than the newest event that a service has read since it
+/// started may be forgotten.
+fn newest(id: u128) -> Sent {
+    word(id, "newest", "newest").at(4_000_000_000_000)
 }
 
 /// How many events it remembers that it applied.
@@ -46,14 +52,14 @@ fn kept(reader: &SqliteReader) -> usize {
 fn what_is_old_and_handled_is_forgotten_and_its_repetition_is_refused() {
     let world = forgetful();
     let old = word(1, "k", "one");
-    world.send(&[old.clone(), word(2, "other", "two")]);
-    world.run_until(|reader| handled(reader) == 2 && remembered(reader) == 0 && kept(reader) == 0);
+    world.send(&[old.clone(), word(2, "other", "two"), newest(100)]);
+    world.run_until(|reader| handled(reader) == 3 && remembered(reader) == 1 && kept(reader) == 0);
 
     world.send(&[old.at(1_000), word(3, "k", "three")]);
-    world.run_until(|reader| handled(reader) == 4 && published(reader) == Ok(true));
+    world.run_until(|reader| handled(reader) == 5 && published(reader) == Ok(true));
     let reader = open(&world.database());
     assert_eq!(said(&reader, "k"), ["one", "three"]);
-    assert_eq!(counts(&reader), [3, 0, 1, 0]);
+    assert_eq!(counts(&reader), [4, 0, 1, 0]);
     let letters = world.read("words.echo.dlq");
     assert_eq!(header(&letters[0], "orderflow-reason").as_deref(), Some("too_old"));
 }
@@ -63,11 +69,23 @@ fn what_is_old_and_handled_is_forgotten_and_its_repetition_is_refused() {
 fn nothing_is_forgotten_while_a_record_from_before_is_unread() {
     let world = forgetful();
     world.library.closed.store(true, Ordering::SeqCst);
-    world.send(&[word(1, "k", "one"), word(2, "k", "book-7")]);
-    world.run_until(|reader| handled(reader) == 1 && kept(reader) == 0);
-    assert_eq!(remembered(&open(&world.database())), 1);
+    world.send(&[word(1, "k", "one"), word(2, "k", "book-7"), newest(100)]);
+    let handled_but_the_book = |reader: &SqliteReader| [1, 2].contains(&handled(reader));
+    world.run_until(|reader| handled_but_the_book(reader) && kept(reader) == 0);
+    let reader = open(&world.database());
+    assert_eq!(remembered(&reader), handled(&reader));
 
     world.library.closed.store(false, Ordering::SeqCst);
-    world.run_until(|reader| handled(reader) == 2 && remembered(reader) == 0);
+    world.send(&[newest(101)]);
+    world.run_until(|reader| handled(reader) == 4 && remembered(reader) == 2);
     assert_eq!(said(&open(&world.database()), "k"), ["one", "book-7"]);
+}
+
+/// As by a clock that is far ahead.
+#[test]
+fn nothing_is_forgotten_that_is_as_young_as_the_newest_event() {
+    let world = forgetful();
+    world.send(&[word(1, "k", "one"), word(2, "other", "two")]);
+    world.run_until(|reader| handled(reader) == 2 && kept(reader) == 0);
+    assert_eq!(remembered(&open(&world.database())), 2);
 }

@@ -96,6 +96,8 @@ pub(crate) struct Edge<H, S> {
     retained: Instant,
     /// Durable positions of what this member holds.
     positions: offsets::Positions,
+    /// The latest timestamp of the records that this member has read, milliseconds.
+    newest: i64,
     sweep: Option<retention::Sweep>,
     full_since: Option<Instant>,
     /// Whether lanes have their share of the buffers and no more.
@@ -127,6 +129,7 @@ impl<H: Handler, S: Store> Edge<H, S> {
             observed: Instant::now(),
             retained: Instant::now(),
             positions: offsets::Positions::new(),
+            newest: i64::MIN,
             sweep: None,
             full_since: None,
             crowded: false,
@@ -182,6 +185,7 @@ impl<H: Handler, S: Store> Edge<H, S> {
             None => return Ok(Polled::Nothing),
             Some(Ok(record)) => {
                 crash_point!("poll.after");
+                self.newest = self.newest.max(record.timestamp().to_millis().unwrap_or(i64::MIN));
                 deliver(&mut self.lanes, &self.with.shared, &record);
             }
             Some(Err(KafkaError::PartitionEOF(partition))) => self.ended(partition),

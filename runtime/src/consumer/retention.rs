@@ -63,7 +63,7 @@ impl<H: Handler, S: Store> Edge<H, S> {
         let age = |age: Duration| wall_clock() - i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
         let horizon = age(settings.inbox_retention);
         let retention = Retention {
-            inbox_horizon: if self.everything_before_is_handled(horizon) {
+            inbox_horizon: if may_forget(horizon, self.newest) && self.everything_before_is_handled(horizon) {
                 horizon
             } else {
                 i64::MIN
@@ -147,6 +147,12 @@ impl<H: Handler, S: Store> Edge<H, S> {
             .fetch_watermarks(topic, partition, ANSWER)
             .map(|(_, high)| high)
     }
+}
+
+/// Whether a record was read that this horizon spares. By a clock that is far ahead none is, and the horizon never falls: every
+/// later event would be too old. Where nothing comes, nothing need be forgotten.
+fn may_forget(horizon: i64, newest: i64) -> bool {
+    horizon <= newest
 }
 
 /// Whether the group has passed these offsets; where nothing is known of its position, it has not.

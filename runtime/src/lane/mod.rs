@@ -5,9 +5,9 @@ mod desk;
 mod inbox;
 mod missing;
 mod timers;
+mod unconfirmed;
 mod work;
 
-use std::collections::{BTreeMap, VecDeque};
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -34,6 +34,7 @@ use self::inbox::{Inbox, Item};
 use self::missing::Missing;
 pub(crate) use self::timers::HELD as TIMERS_HELD;
 use self::timers::Timers;
+use self::unconfirmed::Unconfirmed;
 
 /// Facts read at once when a lane publishes again what an earlier owner left.
 const REPUBLISH_PAGE: usize = 1_000;
@@ -82,8 +83,7 @@ pub(crate) struct Lane<P, H, S> {
     recorded: Sequence,
     /// Since when the database knows less than the relay.
     unrecorded_since: Option<Instant>,
-    /// Positions that the group may be told once every fact up to the sequence is recorded as published.
-    unconfirmed: VecDeque<(Sequence, BTreeMap<u16, NextOffset>)>,
+    unconfirmed: Unconfirmed,
 }
 
 /// What a lane starts with.
@@ -121,7 +121,7 @@ impl<H: Handler, S: Store> Lane<Claimed, H, S> {
             next_sequence: claim.next_sequence,
             recorded: claim.published,
             unrecorded_since: None,
-            unconfirmed: VecDeque::new(),
+            unconfirmed: Unconfirmed::default(),
         }
     }
 

@@ -1,6 +1,5 @@
 //! Taking a batch through, whatever it takes, and what follows once it is durable.
 
-use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::time::Duration;
 
@@ -171,7 +170,7 @@ impl<P, H: Handler, S: Store> Lane<P, H, S> {
             micros: u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX),
         });
         self.next_sequence += Sequence::try_from(writes.outbox.len()).unwrap_or(0);
-        self.unconfirmed.push_back((self.next_sequence - 1, batch.positions));
+        self.unconfirmed.wait_for(self.next_sequence - 1, batch.positions);
         self.release(batch.records.iter().map(|arrived| arrived.record.size()).sum());
         self.desk.relay.submit(writes.outbox);
         self.executor.add(writes.effects);
@@ -195,10 +194,7 @@ impl<P, H: Handler, S: Store> Lane<P, H, S> {
 
     /// Tells the group of positions whose facts are recorded as published: never ahead of the database (rule 4).
     fn confirm(&mut self) {
-        let mut confirmed = BTreeMap::new();
-        while let Some((_, positions)) = self.unconfirmed.pop_front_if(|(last, _)| *last <= self.recorded) {
-            confirmed.extend(positions);
-        }
+        let confirmed = self.unconfirmed.take(self.recorded);
         if !confirmed.is_empty() {
             self.desk.shared.positions.advance(self.desk.lane(), confirmed);
         }

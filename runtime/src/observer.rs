@@ -152,6 +152,7 @@ pub struct Applied<'a> {
 #[derive(Debug, Default)]
 pub struct Logging {
     totals: Mutex<Totals>,
+    letters: Budget,
     said_misplaced: Said,
     said_waiting: Said,
     said_trouble: Said,
@@ -174,6 +175,36 @@ impl Said {
             lately.insert(what.to_owned(), Instant::now());
         }
         due
+    }
+}
+
+/// Dead letters that have a line each, in as long as [`SAY_EVERY`]. Below the limits of floods there may be thousands a second.
+const LETTERS_SAID: u32 = 100;
+
+/// So many lines for a while, and the others counted.
+#[derive(Debug, Default)]
+struct Budget(Mutex<Spent>);
+
+#[derive(Debug, Default)]
+struct Spent {
+    since: Option<Instant>,
+    said: u32,
+    kept_back: u64,
+}
+
+impl Budget {
+    /// Whether a line is left, and how many had none since this was true last.
+    fn spend(&self) -> Option<u64> {
+        let mut spent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if spent.since.is_none_or(|since| since.elapsed() >= SAY_EVERY) {
+            (spent.since, spent.said) = (Some(Instant::now()), 0);
+        }
+        if spent.said == LETTERS_SAID {
+            spent.kept_back += 1;
+            return None;
+        }
+        spent.said += 1;
+        Some(std::mem::take(&mut spent.kept_back))
     }
 }
 
@@ -226,9 +257,12 @@ impl Observer for Logging {
 
     fn refused(&self, origin: Origin<'_>, reason: Reason, detail: &str) {
         if reason == Reason::Conflict {
-            tracing::error!(%origin, %reason, detail, "dead letter: the same event id with other bytes");
-        } else {
-            tracing::warn!(%origin, %reason, detail, "dead letter");
+            return tracing::error!(%origin, %reason, detail, "dead letter: the same event id with other bytes");
+        }
+        match self.letters.spend() {
+            Some(0) => tracing::warn!(%origin, %reason, detail, "dead letter"),
+            Some(unsaid) => tracing::warn!(%origin, %reason, detail, unsaid, "dead letter, and more before it"),
+            None => {}
         }
     }
 
@@ -323,6 +357,17 @@ mod tests {
         let logging = Logging::default();
         (0..3).for_each(|lane| logging.trouble(Some(lane), "away"));
         assert_eq!(logging.totals().troubles, 3, "said or not, it is counted");
+    }
+
+    #[test]
+    fn of_many_dead_letters_some_have_a_line_and_the_others_are_counted() {
+        let budget = Budget::default();
+        let lines = (0..LETTERS_SAID + 7).filter(|_| budget.spend() == Some(0)).count();
+        assert_eq!(lines, LETTERS_SAID as usize);
+        let mut spent = budget.0.lock().expect("nobody panicked");
+        spent.since = spent.since.and_then(|since| since.checked_sub(SAY_EVERY));
+        drop(spent);
+        assert_eq!([budget.spend(), budget.spend()], [Some(7), Some(0)]);
     }
 
     #[test]

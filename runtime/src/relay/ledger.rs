@@ -10,9 +10,6 @@ use super::Progress;
 /// Rows of one lane offered before the next lane's turn: a long backlog of one does not hold up the others.
 const RUN: usize = 256;
 
-/// Rows that a client may have of one lane however many lanes there are: enough for a round trip.
-const LEAST_SHARE: usize = 64;
-
 /// The rows of every lane that are not acknowledged yet.
 pub(super) struct Ledger {
     /// What a client may have. A lane gets its share of it and no more: one whose partition has no leader would fill the
@@ -192,7 +189,7 @@ impl Ledger {
     fn share(&self) -> Room {
         let lanes = self.lanes.iter().flatten().count().max(1);
         Room {
-            rows: (self.room.rows / lanes).max(LEAST_SHARE),
+            rows: (self.room.rows / lanes).max(1),
             bytes: self.room.bytes / lanes,
         }
     }

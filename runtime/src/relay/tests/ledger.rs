@@ -47,6 +47,29 @@ fn settled(ledger: &mut Ledger) -> Vec<(Lane, Sequence)> {
 }
 
 #[test]
+fn however_many_lanes_there_are_each_has_room() {
+    let mut ledger = Ledger::new(ROOM);
+    let lanes = 128;
+    for lane in 0..lanes {
+        ledger.open(lane, 0, 1, Arc::new(Progress::before(1)));
+        ledger.submit(lane, 0, facts(1..=100));
+    }
+    // Nothing comes back: half of all partitions may have no leader.
+    let (mut with_client, mut offered) = (0, BTreeSet::new());
+    for _ in 0..10 {
+        let _full = ledger.offer(|lane, _| {
+            if with_client == ROOM.rows {
+                return Err(());
+            }
+            with_client += 1;
+            offered.insert(lane);
+            Ok(())
+        });
+    }
+    assert_eq!(offered, (0..lanes).collect());
+}
+
+#[test]
 fn only_the_prefix_counts() {
     let (mut ledger, progress) = opened(2, 5);
     ledger.submit(2, 0, facts(5..=8));

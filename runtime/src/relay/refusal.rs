@@ -46,7 +46,8 @@ impl fmt::Display for Refusal {
 pub(super) fn remedy(code: Code) -> Option<&'static str> {
     let remedy = match code {
         Code::MessageSizeTooLarge | Code::InvalidMessageSize | Code::MessageBatchTooLarge => {
-            "raise max.message.bytes of the topic (orderflow topics apply, or kafka-configs.sh)"
+            "raise max.message.bytes of the topic to 1 MiB or more (orderflow topics apply, or kafka-configs.sh): it is about \
+             whole batches, and this client fills them up to batch.size, 1,000,000 bytes unless set under [kafka]"
         }
         Code::TopicAuthorizationFailed => "allow this client to write to the topic",
         Code::ClusterAuthorizationFailed => {

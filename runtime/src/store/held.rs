@@ -20,6 +20,10 @@ pub(super) struct Held {
 
 type ByKey = IndexMap<Arc<str>, Row, RandomState>;
 
+/// What a row takes beside its key and its body, bytes: an entry of the map, its place in it, and two counts of references
+/// with what the allocator adds to each text.
+const OVERHEAD: usize = 150;
+
 /// A row that is in the database, or will be before anything else is asked of it.
 #[derive(Debug)]
 pub(super) struct Row {
@@ -116,9 +120,10 @@ impl Held {
             .collect()
     }
 
-    /// How many rows are held.
-    pub(super) fn len(&self) -> usize {
-        self.entities.iter().map(|(_, rows)| rows.len()).sum()
+    /// About how much memory they take.
+    pub(super) fn bytes(&self) -> usize {
+        let of = |(key, row): (&Arc<str>, &Row)| OVERHEAD + key.len() + row.body.len();
+        self.entities.iter().flat_map(|(_, rows)| rows).map(of).sum()
     }
 
     /// Nothing is known of the database any more.

@@ -10,8 +10,9 @@ use crate::rows::{RowKey, StoredRow, Version};
 use crate::store::StoreError;
 use crate::store::held::{Held, json};
 
-/// Rows kept from one group to the next: some thousand products stay, a hundred bytes each.
-const KEPT: usize = 8_192;
+/// What is kept of rows from one group to the next, bytes: ten thousand products stay, some hundred bytes each with what
+/// finding them takes.
+const KEPT_BYTES: usize = 4 << 20;
 
 /// A row that is there: its version and body.
 pub(super) type Found<'a> = (&'a RowKey, Version, Arc<str>);
@@ -49,7 +50,7 @@ pub(super) fn flush(held: &mut Held, connection: &Connection) -> Result<(), Fail
             update.one(entity.name, key, (row.version, &row.body))?;
         }
     }
-    if held.len() > KEPT {
+    if held.bytes() > KEPT_BYTES {
         held.forget();
     }
     Ok(())

@@ -54,7 +54,9 @@ impl Cluster {
             ("auto.offset.reset", "error"),
             ("fetch.wait.max.ms", "20"),
             ("fetch.queue.backoff.ms", "1"),
-            ("queued.max.messages.kbytes", "16384"),
+            // What is fetched and not looked at yet is most of what an audit would take: a topic's partitions come all at once.
+            ("queued.max.messages.kbytes", "512"),
+            ("fetch.message.max.bytes", "262144"),
         ];
         let consumer = client::reader(connection, &defaults)?;
         let metadata = client::metadata(connection, &consumer)?;

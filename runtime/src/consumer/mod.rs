@@ -185,8 +185,8 @@ impl<H: Handler, S: Store> Edge<H, S> {
             None => return Ok(Polled::Nothing),
             Some(Ok(record)) => {
                 crash_point!("poll.after");
-                self.newest = self.newest.max(record.timestamp().to_millis().unwrap_or(i64::MIN));
-                deliver(&mut self.lanes, &self.with.shared, &record);
+                let timestamp = deliver(&mut self.lanes, &self.with.shared, &record);
+                self.newest = self.newest.max(timestamp.unwrap_or(i64::MIN));
             }
             Some(Err(KafkaError::PartitionEOF(partition))) => self.ended(partition),
             Some(Err(error)) => self.failed(&error)?,
@@ -350,18 +350,18 @@ enum Polled {
 /// How much longer than the session timeout another member may show before it counts as alive.
 const GRACE: Duration = Duration::from_secs(3);
 
+/// Hands a record to its lane; its timestamp, if a lane has taken it.
 fn deliver<H: Handler, S: Store>(
     lanes: &mut BTreeMap<Lane, Hold>,
     shared: &Shared<H, S>,
     record: &BorrowedMessage<'_>,
-) {
-    let Some(hold) = lanes.get_mut(&record.partition()) else {
-        return;
-    };
-    let Some(source) = shared.topology.index_of(record.topic()) else {
-        return;
-    };
-    hold.push(detach(source, record), &shared.buffered);
+) -> Option<i64> {
+    let hold = lanes.get_mut(&record.partition())?;
+    let source = shared.topology.index_of(record.topic())?;
+    let fetched = detach(source, record);
+    let timestamp = fetched.timestamp;
+    hold.push(fetched, &shared.buffered);
+    Some(timestamp)
 }
 
 /// A wait of at most `wait`, drawn so that two who collide do not collide again.

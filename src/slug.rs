@@ -209,9 +209,10 @@ slugs! {
      skipped silently, and this version has no command that skips: what is left is to begin anew, as \
      `orderflow explain topic-truncated` says. Lengthen the retention, so that it does not come again."
 
-    TopicTruncated "topic-truncated" Halted "A topic ends before the position of the group"
+    TopicTruncated "topic-truncated" Halted "A topic is not the one that the group has read"
     "The topic was truncated, or deleted and created again, or brokers lost what they had acknowledged. Its offsets mean \
-     something else now. Restore it; or begin anew, with topics of other names (topics.prefix) and fresh databases \
+     something else now. Where it has grown again since, do not start the service as it is: it would pass over what was \
+     written in the place of what it had read. Restore it; or begin anew, with topics of other names (topics.prefix) and fresh databases \
      (--data-dir, or another schema). A prefix makes groups of other names too; those of before can be deleted with kafka-consumer-groups.sh."
 
     TopicGrown "topic-grown" Halted "A topic has another number of partitions"

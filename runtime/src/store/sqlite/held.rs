@@ -55,3 +55,26 @@ pub(super) fn flush(held: &mut Held, connection: &Connection) -> Result<(), Fail
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rows::Entity;
+
+    #[test]
+    fn large_rows_are_not_kept_and_small_ones_are() {
+        let connection = Connection::open_in_memory().expect("opens");
+        let table = "CREATE TABLE state (entity TEXT, key TEXT, version INTEGER, body TEXT)";
+        connection.execute_batch(table).expect("made");
+        let shelf = Entity::<u8>::shared("shelf", 0);
+        let is_kept_beside = |bytes: usize| {
+            let (small, other) = (RowKey::new(shelf, "a"), RowKey::new(shelf, "b"));
+            let mut held = Held::default();
+            held.hold(&small, 1, "1".into());
+            held.hold(&other, 1, "x".repeat(bytes).into());
+            flush(&mut held, &connection).expect("nothing was changed");
+            held.row(&small).is_some()
+        };
+        assert_eq!([is_kept_beside(1), is_kept_beside(KEPT_BYTES)], [true, false]);
+    }
+}

@@ -205,7 +205,10 @@ pub(super) fn words(error: &Error) -> String {
 
 fn advice(code: &str) -> Option<&'static str> {
     Some(match code {
-        "53100" => "the server's disk is full; free some space there, the service goes on by itself",
+        "53100" => {
+            "the server's disk is full; free some space there: a service at work goes on by itself, one that ends is to be \
+             started again"
+        }
         "53300" => {
             "the server has no connection left; raise its max_connections or lower the setting database_connections"
         }

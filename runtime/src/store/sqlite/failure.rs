@@ -91,7 +91,8 @@ pub(super) fn sentence(error: &rusqlite::Error, path: &Path) -> String {
     let file = path.display();
     match error.sqlite_error_code() {
         Some(Code::DiskFull) => format!(
-            "the disk that holds {file} is full; free some space there, the service goes on by itself ({error})"
+            "the disk that holds {file} is full; free some space there: a service at work goes on by itself, one that ends \
+             is to be started again ({error})"
         ),
         Some(Code::SystemIoFailure) => format!("the disk failed under {file}; look at the system's log ({error})"),
         Some(Code::DatabaseBusy | Code::DatabaseLocked) => format!(

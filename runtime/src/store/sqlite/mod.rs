@@ -24,7 +24,7 @@ use std::time::SystemTime;
 use rusqlite::Connection;
 use tokio::sync::Mutex;
 
-use self::checkpoint::Checkpointer;
+use self::checkpoint::{Checkpointer, Nearly};
 use self::failure::Failure;
 use self::lock::ProcessLock;
 pub use self::open::{OpenError, SqliteOptions};
@@ -78,8 +78,9 @@ impl SqliteStore {
         let durability = writer.durability();
         let writer = Arc::new(Mutex::new(writer));
         let reads = Mutex::new(open::reader(&path)?);
-        let checkpointer = Checkpointer::start(&path, *options, (Arc::clone(&room), Arc::clone(&writer)))?;
-        let committer = Committer::start((Arc::clone(&room), Arc::clone(&writer)), checkpointer.waker())?;
+        let nearly = Nearly::default();
+        let checkpointer = Checkpointer::start(&path, *options, (Arc::clone(&writer), nearly.clone()))?;
+        let committer = Committer::start((Arc::clone(&room), Arc::clone(&writer)), (checkpointer.waker(), nearly))?;
         let shared = Shared {
             committer,
             _checkpointer: checkpointer,

@@ -16,6 +16,9 @@ use crate::store::{EffectRow, Lane, OutboxRow, Progress, Sequence, StoreError, T
 ///
 /// Lists are as short as the number of lanes and topics; whatever grows with the orders is handed over row by row, in
 /// bounded memory. Each call sees one state of the database; [`SqliteReader::snapshot`] makes several calls see the same.
+///
+/// Beside a store of the same process it is to be closed before that: POSIX takes all locks of a process on a file away
+/// when the process closes it, and a store has the file open once more beside SQLite.
 #[derive(Debug)]
 pub struct SqliteReader {
     connection: Connection,

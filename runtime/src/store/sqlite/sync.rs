@@ -20,7 +20,7 @@ use crate::store::group::Group;
 #[derive(Debug)]
 pub(super) struct Syncer {
     /// Taken when the writer goes, which ends the thread.
-    queue: Option<mpsc::Sender<Ended>>,
+    queue: Option<mpsc::Sender<Said>>,
     thread: Option<thread::JoinHandle<()>>,
     durability: Durability,
 }
@@ -35,6 +35,14 @@ pub(super) struct Durability {
 
 /// Commits that are durable, by number; nothing is any more after a sync has failed.
 type Synced = Result<u64, StoreError>;
+
+/// What the thread that syncs is told.
+#[derive(Debug)]
+enum Said {
+    Ended(Ended),
+    /// The disk lost something else.
+    Lost(StoreError),
+}
 
 /// A group whose COMMIT has answered.
 #[derive(Debug)]
@@ -89,9 +97,18 @@ impl Syncer {
 
     /// The COMMIT has answered so. Tells everybody who waits for the group, after a sync.
     pub(super) fn tell(&self, Asked(number): Asked, group: Arc<Group>, how: Result<(), StoreError>) {
+        self.say(Said::Ended(Ended { number, group, how }));
+    }
+
+    /// Nothing is durable from now on, as after a sync that failed.
+    pub(super) fn lose(&self, why: StoreError) {
+        self.say(Said::Lost(why));
+    }
+
+    fn say(&self, said: Said) {
         if let Some(queue) = &self.queue {
             // The thread ends with this value only.
-            let _always_there = queue.send(Ended { number, group, how });
+            let _always_there = queue.send(said);
         }
     }
 }
@@ -132,16 +149,22 @@ impl Durability {
 
 /// One sync for all groups that were committed before it begins.
 fn keep_syncing(
-    queued: &mpsc::Receiver<Ended>,
+    queued: &mpsc::Receiver<Said>,
     synced: &watch::Sender<Synced>,
     mut sync: impl FnMut() -> Result<(), StoreError>,
 ) {
     while let Ok(first) = queued.recv() {
-        let ended: Vec<Ended> = std::iter::once(first).chain(queued.try_iter()).collect();
-        let last = ended.last().map_or(0, |ended| ended.number);
         let mut state = synced.borrow().clone();
+        let mut ended = Vec::new();
+        for said in std::iter::once(first).chain(queued.try_iter()) {
+            match said {
+                Said::Ended(group) => ended.push(group),
+                Said::Lost(why) => state = state.and(Err(why)),
+            }
+        }
         // What could not be synced is lost to every later sync as well: the system has forgotten that it was to be written.
         if state.is_ok() {
+            let last = ended.last().map_or(0, |ended| ended.number);
             // After a COMMIT that failed too: the log may hold it all the same, and be read.
             state = sync().map(|()| last);
         }
@@ -230,6 +253,24 @@ mod tests {
             assert_eq!(commit(&syncer, Ok(())).await, Err(halt.clone()));
             assert_eq!(syncer.durability().of_all_that_was_read().await, Err(halt.clone()));
         }
+    }
+
+    #[tokio::test]
+    async fn what_is_lost_elsewhere_ends_it_as_well() {
+        let mut syncs = 0;
+        let syncer = Syncer::with(move || {
+            syncs += 1;
+            assert_eq!(syncs, 1, "nothing is worth a sync any more");
+            Ok(())
+        })
+        .expect("a thread");
+        assert_eq!(commit(&syncer, Ok(())).await, Ok(()));
+        let halt = StoreError::Halt("the disk".to_owned());
+        syncer.lose(halt.clone());
+        assert_eq!(commit(&syncer, Ok(())).await, Err(halt.clone()));
+        assert!(syncer.durability().is_lost());
+        syncer.lose(StoreError::Halt("once more".to_owned()));
+        assert_eq!(commit(&syncer, Ok(())).await, Err(halt), "the first cause stays");
     }
 
     #[test]

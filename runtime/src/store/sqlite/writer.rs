@@ -4,13 +4,16 @@
 //! the room like everybody else and ends the group: the lanes that wait before him join, those that come later make the
 //! next one, which is under way while the log is synced. A unit that is dropped after it wrote takes its group back with it.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 use std::thread;
 
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 use tokio::sync::Mutex;
 
+use super::checkpoint::{self, Nearly};
 use super::failure::{Failure, sentence};
 use super::held;
 use super::lock::ProcessLock;
@@ -33,13 +36,21 @@ pub(super) struct Writer {
     kept: Held,
     path: PathBuf,
     options: SqliteOptions,
+    /// The database, to be synced beside SQLite. Closed after every connection, for the system takes a process's locks on a
+    /// file away as soon as it closes that anywhere.
+    data: Arc<File>,
+    /// Whether the log has what the database may lack, so that it must not be begun anew.
+    keeps_log: bool,
     /// Dropped after the connection: another process must not come in while this one still checkpoints.
     _lock: ProcessLock,
 }
 
 impl Writer {
     pub(super) fn open(path: PathBuf, options: SqliteOptions, lock: ProcessLock) -> Result<Self, OpenError> {
-        let connection = open::writer(&path, &options)?;
+        let made = open::writer(&path, &options)?;
+        let data = File::open(&path).map_err(|error| open::unwritable(&path, &error))?;
+        // Closed in this order where the rest fails.
+        let connection = made;
         Ok(Self {
             syncer: Syncer::start(&path)?,
             connection: Some(connection),
@@ -47,6 +58,8 @@ impl Writer {
             kept: Held::default(),
             path,
             options,
+            data: Arc::new(data),
+            keeps_log: false,
             _lock: lock,
         })
     }
@@ -54,6 +67,39 @@ impl Writer {
     /// How far what this connection writes is durable.
     pub(super) fn durability(&self) -> Durability {
         self.syncer.durability()
+    }
+
+    /// The file of the database, which is not to be kept for longer than the store.
+    pub(super) fn data(&self) -> Arc<File> {
+        Arc::clone(&self.data)
+    }
+
+    /// The disk lost something, so nothing is durable from now on. The log is kept as it is, when this closes as well.
+    pub(super) fn lose(&mut self, why: StoreError) {
+        self.keeps_log = true;
+        self.syncer.lose(why);
+    }
+
+    /// Moves what is left of the log, so that the next group begins it anew. Whoever calls this has the room to himself,
+    /// and has ended the group.
+    pub(super) fn begin_log_anew(&mut self) {
+        if self.keeps_log || self.durability().is_lost() {
+            return;
+        }
+        let moved = self.run(|connection| Ok(checkpoint::move_what_is_there(connection)?));
+        let Err(error) = moved else { return };
+        tracing::debug!(%error, "the write-ahead log was not moved whole; it is tried again");
+        // What failed may have been SQLite's sync, which would not fail again.
+        if let Err(error) = self.data.sync_data() {
+            self.lose(checkpoint::lost(&self.path, &error));
+        }
+    }
+
+    /// As after a COMMIT that gave no answer.
+    #[cfg(test)]
+    pub(super) fn connect_anew(&mut self) {
+        self.connection = None;
+        self.run(|_| Ok(())).expect("connected");
     }
 
     /// Runs statements, all errors in the words of the store.
@@ -175,6 +221,14 @@ impl Drop for Writer {
     /// Units released and not yet durable have somebody waiting for them, or nobody who minds.
     fn drop(&mut self) {
         self.end_group();
+        if !self.keeps_log {
+            return;
+        }
+        // The last connection to close moves the log and takes it away, and this is it, whichever it was before.
+        let kept = |connection: &Connection| connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+        if let Some(Err(error)) = self.connection.as_ref().map(kept) {
+            tracing::error!(%error, "the write-ahead log is moved once more as the database is closed");
+        }
     }
 }
 
@@ -193,7 +247,7 @@ pub(super) struct Committer {
 impl Committer {
     pub(super) fn start(
         (room, writer): (Arc<Room>, Arc<Mutex<Writer>>),
-        ended: Option<mpsc::Sender<()>>,
+        (ended, nearly): (Option<mpsc::Sender<()>>, Nearly),
     ) -> Result<Self, OpenError> {
         let (wake, woken) = mpsc::channel();
         let thread = thread::Builder::new()
@@ -201,7 +255,7 @@ impl Committer {
             .spawn(move || {
                 while woken.recv().is_ok() {
                     let alone = room.blocking_write();
-                    writer.blocking_lock().end_group();
+                    end_group(&mut writer.blocking_lock(), &nearly);
                     drop(alone);
                     // Who looks after the log ends after this thread does.
                     let _looks = ended.as_ref().map(|ended| ended.send(()));
@@ -220,6 +274,13 @@ impl Committer {
             // The thread ends with this value only.
             let _always_there = wake.send(());
         }
+    }
+}
+
+fn end_group(writer: &mut Writer, nearly: &Nearly) {
+    writer.end_group();
+    if nearly.take() {
+        writer.begin_log_anew();
     }
 }
 

@@ -405,32 +405,98 @@ fn a_signal_ends_whatever_waits_for_a_cluster() {
     let nowhere = format!("127.0.0.1:{}", free_port());
     let folder = tempfile::tempdir().expect("a temporary folder");
     fs::write(folder.path().join("stock.csv"), "product_id,quantity\n85123A,1\n").expect("a catalogue");
-    for arguments in [
-        &["run", "inventory"][..],
-        &["run", "payment"],
-        &["order", "place", "--item", "85123A:6:2.55"],
-        &["order", "emit", "--count", "10"],
-        &["stock", "import", "stock.csv"],
-        &["topics", "apply"],
-        &["topics", "tail", "orders"],
-        &["audit"],
-    ] {
+    for arguments in WAITS {
         let log = folder.path().join(format!("{}.log", unique("waits")));
         let mut command = orderflow();
         command
             .current_dir(folder.path())
             .args(["--brokers", &nowhere, "--log-level", "debug", "--log-format", "text"])
-            .args(arguments);
+            .args(*arguments);
         let mut process = Daemon::start(&mut command, &log);
         process.wait_for_log("Connection refused", NOTICED);
-        process.signal(Signal::INT);
-        let status = process.wait(ENDED);
-        let interrupted = std::os::unix::process::ExitStatusExt::signal(&status) == Some(Signal::INT.as_raw());
-        let drained = arguments[0] == "run" && status.success();
-        assert!(
-            interrupted || drained || status.code() == Some(130),
-            "{arguments:?} ended with {status}\n{}",
-            process.log()
-        );
+        ends_by_a_signal(&mut process, arguments);
     }
+}
+
+/// The same for one that takes connections and says nothing, as a machine that hangs.
+#[test]
+#[ignore = "needs Kafka's jars; run by ./tests/run"]
+fn a_signal_ends_whatever_waits_for_a_broker_that_says_nothing() {
+    let system = System::start(2);
+    fs::write(system.folder().join("stock.csv"), "product_id,quantity\n85123A,1\n").expect("a catalogue");
+    system.broker.freeze();
+    for arguments in WAITS {
+        let mut command = system.orderflow();
+        let log = system.log_file(&unique("waits"));
+        let mut process = Daemon::start(command.args(*arguments), &log);
+        wait_until("a connection", NOTICED, || {
+            assert!(process.is_running(), "{arguments:?}\n{}", process.log());
+            is_connected_to(&system.brokers())
+        });
+        ends_by_a_signal(&mut process, arguments);
+    }
+}
+
+/// Commands that need a cluster.
+const WAITS: &[&[&str]] = &[
+    &["run", "inventory"],
+    &["run", "payment"],
+    &["order", "place", "--item", "85123A:6:2.55"],
+    &["order", "emit", "--count", "10"],
+    &["stock", "import", "stock.csv"],
+    &["stock", "import", "stock.csv", "--wait"],
+    &["topics", "apply"],
+    &["topics", "tail", "orders"],
+    &["topics", "tail", "orders", "--follow"],
+    &["audit"],
+];
+
+fn ends_by_a_signal(process: &mut Daemon, arguments: &[&str]) {
+    process.signal(Signal::INT);
+    let status = process.wait(ENDED);
+    let interrupted = std::os::unix::process::ExitStatusExt::signal(&status) == Some(Signal::INT.as_raw());
+    let drained = arguments[0] == "run" && status.success();
+    assert!(
+        interrupted || drained || status.code() == Some(130),
+        "{arguments:?} ended with {status}\n{}",
+        process.log()
+    );
+}
+
+/// Whether somebody has a connection to this address on the loopback, as Linux tells it.
+fn is_connected_to(address: &str) -> bool {
+    let (_, port) = address.rsplit_once(':').expect("a port");
+    let port: u16 = port.parse().expect("a number");
+    let (to, established) = (format!("0100007F:{port:04X}"), "01");
+    let connections = fs::read_to_string("/proc/net/tcp").expect("Linux");
+    connections.lines().any(|line| {
+        let mut columns = line.split_whitespace().skip(2);
+        columns.next() == Some(&to) && columns.next() == Some(established)
+    })
+}
+
+/// Where a database is, is asked of `--database`: of the service, and of whoever looks into it.
+#[test]
+#[ignore = "needs Kafka's jars; run by ./tests/run"]
+fn databases_may_be_elsewhere() {
+    let system = System::start(2);
+    let elsewhere = format!("sqlite:{}/{{service}}.db", system.folder().join("elsewhere").display());
+    let told = |arguments: &[&str]| {
+        let mut command = system.orderflow();
+        command.args(["--database", &elsewhere]).args(arguments);
+        command
+    };
+    let run = |service| Daemon::start(&mut told(&["run", service]), &system.log_file(service));
+    let mut daemons = ["inventory", "payment"].map(run);
+    stdout_of(&mut told(&["stock", "receive", "85123A", "100", "--wait"]));
+    stdout_of(&mut told(&["order", "place", "--item", "85123A:6:2.55"]));
+    let audit = stdout_of(&mut told(&["audit", "--json"]));
+    assert!(audit.contains("\"orders\":1"), "{audit}");
+    let shown = stdout_of(&mut told(&["stock", "show", "85123A"]));
+    assert!(shown.contains("94"), "{shown}");
+    for daemon in &mut daemons {
+        assert!(daemon.stop(ENDED).success(), "{}", daemon.log());
+    }
+    let named = system.folder().join("elsewhere/inventory.db");
+    assert!(named.is_file() && !system.data_dir().join("inventory.db").exists());
 }

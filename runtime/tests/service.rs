@@ -289,6 +289,33 @@ fn a_flood_of_dead_letters_stops_the_service_and_parks_none_of_them() {
 }
 
 #[test]
+fn a_large_share_of_dead_letters_stops_the_service_too_and_a_small_one_does_not() {
+    let mut world = World::new();
+    world.settings = Settings {
+        flood_window: 100,
+        flood_percent: 10,
+        ..world.settings
+    };
+    let one_dead_in = |share: u128, ids: std::ops::Range<u128>| -> Vec<_> {
+        let sent = |id: u128| match id % share {
+            0 => raw("k", b"nonsense"),
+            _ => word(id, "k", "a"),
+        };
+        ids.map(sent).collect()
+    };
+    world.send(&one_dead_in(20, 0..200));
+    world.run_until(|reader| handled(reader) == 200 && published(reader) == Ok(true));
+    assert_eq!(world.read("words.echo.dlq").len(), 10);
+
+    world.send(&one_dead_in(4, 200..400));
+    let ended = world.run_to_its_end();
+    let ServiceError::Halted(Halt::Flood(why)) = &ended else {
+        panic!("{ended}");
+    };
+    assert!(why.contains("runtime.flood_percent is 10"), "{why}");
+}
+
+#[test]
 fn an_empty_database_in_a_group_that_was_further_halts_until_it_is_adopted() {
     let mut world = World::new();
     world.send(&[word(1, "k", "one")]);

@@ -250,15 +250,32 @@ fn every_manual_page_is_written() {
     let folder = folder();
     let output = run(&mut orderflow(folder.path(), &["man", "--dir", "pages"]));
     assert!(output.status.success(), "{}", stderr(&output));
-    for page in [
-        "orderflow.1",
-        "orderflow-topics.1",
-        "orderflow-topics-plan.1",
-        "orderflow-config-show.1",
-    ] {
-        let text = std::fs::read_to_string(folder.path().join("pages").join(page)).expect("the page is there");
+    let commands = commands(folder.path(), &[]);
+    assert!(commands.len() > 20, "{commands:?}");
+    for command in std::iter::once("").chain(commands.iter().map(String::as_str)) {
+        let page = format!("orderflow {command}").trim_end().replace(' ', "-") + ".1";
+        let text = std::fs::read_to_string(folder.path().join("pages").join(&page));
+        let text = text.unwrap_or_else(|error| panic!("{page}: {error}"));
         assert!(text.contains(".SH SYNOPSIS"), "{page}");
     }
+}
+
+/// Every command below these words that the help names, with what stands before it.
+fn commands(folder: &Path, below: &[&str]) -> Vec<String> {
+    let help = run(&mut orderflow(folder, &[below, &["-h"]].concat()));
+    let help = stdout(&help);
+    let named = help.lines().skip_while(|line| *line != "Commands:").skip(1);
+    let named = named.take_while(|line| !line.is_empty());
+    // What stands further in goes on with the line before.
+    let named = named.filter(|line| !line.starts_with("   "));
+    let named = named.filter_map(|line| line.split_whitespace().next());
+    let mut found = Vec::new();
+    for name in named.filter(|name| *name != "help") {
+        let path = [below, &[name]].concat();
+        found.push(path.join(" "));
+        found.extend(commands(folder, &path));
+    }
+    found
 }
 
 #[test]
@@ -266,11 +283,21 @@ fn completions_know_the_commands() {
     let folder = folder();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let output = run(&mut orderflow(folder.path(), &["completions", shell]));
-        assert!(
-            output.status.success() && stdout(&output).contains("completions"),
-            "{shell}"
-        );
+        assert!(output.status.success(), "{shell}: {}", stderr(&output));
+        let script = stdout(&output);
+        for command in commands(folder.path(), &[]) {
+            let last = command.rsplit(' ').next().unwrap_or_default();
+            assert!(script.contains(last), "{shell} knows no {command}");
+        }
     }
+    let script = folder.path().join("orderflow.bash");
+    let output = run(&mut orderflow(folder.path(), &["completions", "bash"]));
+    std::fs::write(&script, output.stdout).expect("written");
+    // Takes what bash would offer behind `orderflow topics a`.
+    let offers = "source ./orderflow.bash; COMP_WORDS=(orderflow topics a); COMP_CWORD=2; \
+        _orderflow orderflow a topics; echo ${COMPREPLY[*]}";
+    let offered = run(Command::new("bash").current_dir(folder.path()).args(["-c", offers]));
+    assert_eq!(stdout(&offered).trim(), "apply", "{}", stderr(&offered));
 }
 
 /// A server that was asked to end waits a while for the request of a client that is not finished.

@@ -56,6 +56,15 @@ fn the_rules_touch_no_io_and_the_runtime_knows_no_orders() {
     );
 }
 
+/// A panic in a decision is a refusal of that record; a program that ends with it would end with each try.
+#[test]
+fn no_profile_ends_the_program_with_a_panic() {
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).expect("a manifest");
+    let settings = manifest.lines().filter(|line| !line.trim_start().starts_with('#'));
+    let settings: Vec<_> = settings.filter(|line| line.contains("panic")).collect();
+    assert_eq!(settings, Vec::<&str>::new());
+}
+
 #[test]
 fn no_file_is_longer_than_one_reads_in_a_sitting() {
     let mut long = Vec::new();

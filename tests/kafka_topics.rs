@@ -9,7 +9,7 @@ use orderflow_runtime::kafka::Connection;
 use support::cluster::{brokers, connection, partition_count};
 use support::process::stdout_of;
 use support::tools::kafka_tool;
-use support::unique;
+use support::{unique, wait_until};
 
 /// A declaration of topics that only this test knows.
 fn declared(prefix: &str, sizing: Sizing) -> Declaration {
@@ -29,6 +29,10 @@ fn create_with_kafkas_tool(topic: &str, arguments: &[&str]) {
         tool.args(["--bootstrap-server", &brokers(), "--create", "--topic", topic])
             .args(arguments),
     );
+    // A busy broker answers before it tells of the topic.
+    wait_until("the topic", Duration::from_mins(1), || {
+        partition_count(&brokers(), topic).is_some()
+    });
 }
 
 fn described_by_kafkas_tool(topic: &str) -> String {

@@ -299,38 +299,26 @@ mod tests {
     async fn the_thread_leaves_the_rest_to_the_committer() {
         let (folder, mut writer, connection) = opened();
         grow(&mut writer, 100);
-        let (writer, nearly) = (Mutex::new(writer), Nearly::default());
-        let database = folder.path().join("group.db");
-        let wakes = |count: usize| {
+        let (writer, nearly) = (&Mutex::new(writer), &Nearly::default());
+        let database = &*folder.path().join("group.db");
+        // On a thread of its own, for it waits for the writer.
+        let wake_once = || {
             let (wake, woken) = mpsc::channel();
-            (0..count).for_each(|_| wake.send(()).expect("listens"));
-            woken
+            wake.send(()).expect("listens");
+            drop(wake);
+            let mover = open::writer(database, &options()).expect("opens");
+            let work = move || keep_moving(&woken, (&mover, database, &options()), (writer, nearly));
+            thread::scope(|scope| scope.spawn(work).join()).expect("no panic");
         };
-        let run = |count| {
-            thread::scope(|scope| {
-                let work = || {
-                    keep_moving(
-                        &wakes(count),
-                        (&connect(&database), &database, &options()),
-                        (&writer, &nearly),
-                    );
-                };
-                scope.spawn(work).join().expect("no panic");
-            });
-        };
-        run(1);
+        wake_once();
         assert!(nearly.is_set() && look(&connection).expect("read").left() == 0);
         grow(&mut *writer.lock().await, 100);
         let before = look(&connection).expect("read");
-        run(1);
+        wake_once();
         assert_eq!(look(&connection).expect("read"), before, "it is the committer's turn");
         assert!(nearly.take());
-        run(1);
+        wake_once();
         assert!(look(&connection).expect("read").moved > before.moved);
-    }
-
-    fn connect(database: &Path) -> Connection {
-        open::writer(database, &options()).expect("opens")
     }
 
     #[test]

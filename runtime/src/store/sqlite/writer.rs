@@ -47,12 +47,12 @@ pub(super) struct Writer {
 
 impl Writer {
     pub(super) fn open(path: PathBuf, options: SqliteOptions, lock: ProcessLock) -> Result<Self, OpenError> {
-        let made = open::writer(&path, &options)?;
+        let connection = open::writer(&path, &options)?;
+        let syncer = Syncer::start(&path)?;
+        // Last, so that it is never closed before the connection.
         let data = File::open(&path).map_err(|error| open::unwritable(&path, &error))?;
-        // Closed in this order where the rest fails.
-        let connection = made;
         Ok(Self {
-            syncer: Syncer::start(&path)?,
+            syncer,
             connection: Some(connection),
             group: None,
             kept: Held::default(),

@@ -152,6 +152,14 @@ impl System {
     /// # Panics
     /// When it does not within a minute.
     pub(crate) fn wait_caught_up(&self, service: &str) {
+        self.wait_caught_up_within(service, CAUGHT_UP);
+    }
+
+    /// The same with another limit, for a test that gives it much to do.
+    ///
+    /// # Panics
+    /// When it does not within that.
+    pub(crate) fn wait_caught_up_within(&self, service: &str, limit: Duration) {
         let (_, reads) = READS.iter().find(|(name, _)| *name == service).expect("a service");
         let waiting: i64 = reads
             .iter()
@@ -166,12 +174,12 @@ impl System {
             .join(", ");
         let handled = format!("SELECT coalesce(sum(next_offset), 0) FROM v_progress WHERE topic IN ({named})");
         let done = || self.number(service, &handled) == Some(waiting) && self.number(service, open) == Some(0);
-        let deadline = Instant::now() + CAUGHT_UP;
+        let deadline = Instant::now() + limit;
         while !done() {
             let log = self.log(service);
             assert!(
                 Instant::now() < deadline,
-                "{service} has not handled {waiting} records in {CAUGHT_UP:?}\n{log}"
+                "{service} has not handled {waiting} records in {limit:?}\n{log}"
             );
             std::thread::sleep(Duration::from_millis(50));
         }

@@ -287,6 +287,44 @@ fn reason(letter: &OwnedMessage) -> String {
     String::from_utf8_lossy(header(letter, "orderflow-reason").expect("a reason")).into_owned()
 }
 
+/// Any producer may set them, and Kafka takes the first wherever it comes from.
+#[test]
+#[ignore = "needs Kafka's jars; run by ./tests/run"]
+fn a_time_that_nobody_can_have_meant_is_a_dead_letter_that_the_audit_counts() {
+    const TIMES: [i64; 3] = [-1, -2_000, 7_258_118_400_000];
+    let system = System::start(2);
+    // Kafka itself refuses what lies an hour ahead, unless told otherwise.
+    let mut tool = kafka_tool("kafka.admin.ConfigCommand");
+    tool.args(["--bootstrap-server", &system.brokers(), "--alter", "--topic", "orders"]);
+    stdout_of(tool.args(["--add-config", "message.timestamp.after.max.ms=9223372036854775807"]));
+    let _services = [system.run("inventory"), system.run("payment")];
+    stock_up(&system);
+    let strange = TIMES.map(|millis| (order("85123A", 1), millis));
+    let sent = strange.iter().map(|(Made { key, value }, millis)| Sent {
+        key,
+        value,
+        millis: Some(*millis),
+    });
+    produce(&system.brokers(), "orders", sent);
+    send(&system, "orders", &[order("85123A", 1)]);
+    stdout_of(system.orderflow().arg("audit"));
+
+    let written = records(&system.brokers(), "orders");
+    let written: BTreeSet<_> = written.iter().map(|record| record.timestamp().to_millis()).collect();
+    assert!(written.contains(&None), "-1 is no time: {written:?}");
+    assert!(written.contains(&Some(TIMES[2])), "{written:?}");
+    for service in ["inventory", "payment"] {
+        let letters = records(&system.brokers(), &format!("orders.{service}.dlq"));
+        let reasons: Vec<_> = letters.iter().map(reason).collect();
+        assert_eq!(reasons, ["limit"; 3], "{service}");
+        let kept: BTreeSet<_> = letters.iter().map(|letter| letter.payload()).collect();
+        assert_eq!(kept, strange.iter().map(|(order, _)| Some(&order.value[..])).collect());
+        let counts = "SELECT sum(applied) * 10 + sum(dead) FROM v_progress WHERE topic = 'orders'";
+        assert_eq!(system.number(service, counts), Some(13), "{service}");
+    }
+    assert_eq!(end_offsets(&system.brokers(), "inventory"), 1, "the lanes went on");
+}
+
 /// Hexadecimal digits that no codec finds a pattern in: half of their bits say something.
 fn digits(count: usize) -> Vec<u8> {
     let mut dice = Dice::new(7);

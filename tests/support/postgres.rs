@@ -84,6 +84,14 @@ impl Database {
         Some(text).filter(|text| !text.is_empty())
     }
 
+    /// What a query gives, as text.
+    ///
+    /// # Panics
+    /// When the server refuses it.
+    pub(crate) fn ask(&self, query: &str) -> String {
+        stdout_of(&mut command(&self.url(), query)).trim_end().to_owned()
+    }
+
     /// A command that runs a statement in the background, as somebody of this name.
     pub(crate) fn session(&self, name: &str, sql: &str) -> Command {
         let mut command = command(&self.url(), sql);

@@ -1,4 +1,4 @@
-//! Tools that are not ours: Kafka's own, kcat, Confluent's Python client, a schema registry.
+//! Tools that are not ours: Kafka's own, kcat, Confluent's Python client, a schema registry, SQLite's shell.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -34,6 +34,13 @@ pub(crate) fn consumer_groups(brokers: &str) -> Command {
 pub(crate) fn kcat(brokers: &str) -> Command {
     let mut command = Command::new(setting("ORDERFLOW_TEST_KCAT"));
     command.args(["-b", brokers, "-q"]).stdin(Stdio::null());
+    command
+}
+
+/// SQLite's own shell, from the path.
+pub(crate) fn sqlite() -> Command {
+    let mut command = Command::new("sqlite3");
+    command.args(["-batch", "-bail"]).stdin(Stdio::null());
     command
 }
 

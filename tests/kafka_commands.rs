@@ -3,15 +3,18 @@
 mod support;
 
 use std::fs::File;
+use std::io::{PipeReader, PipeWriter, Read as _, Write as _};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
+use rustix::io::ioctl_fionbio;
 use serde_json::Value;
 use support::broker::{Broker, free_port};
-use support::cluster::end_offsets;
+use support::cluster::{end_offsets, partition_count};
 use support::process::{orderflow, output_of, shown, stdout_of};
 use support::system::System;
 use support::tools::kafka_tool;
+use support::wait_until;
 
 const REAL_ORDERS: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
@@ -126,6 +129,41 @@ fn a_topic_from_a_newcomers_guide_will_do() {
     run(&["topics", "apply"]);
     run(&["order", "place", "--item", "85123A:6:2.55"]);
     assert_eq!(run(&["topics", "tail", "order-placed"]).lines().count(), 1);
+}
+
+/// Nobody reads what is shown, so the program waits with saying it, and has made nothing yet.
+#[test]
+#[ignore = "needs Kafka's jars; run by ./tests/run"]
+fn topics_are_shown_before_they_are_made() {
+    let system = System::on(Broker::start());
+    let planned = stdout_of(system.orderflow().args(["topics", "plan"]));
+    let (mut reads, writes) = full_pipe();
+    let mut command = system.orderflow();
+    command.args(["topics", "apply"]).stdout(writes);
+    let mut apply = command.spawn().expect("it starts");
+    drop(command);
+    let waits_in = || std::fs::read_to_string(format!("/proc/{}/wchan", apply.id())).unwrap_or_default();
+    wait_until("the program to write to the pipe", Duration::from_secs(30), || {
+        waits_in().contains("pipe_write")
+    });
+    assert_eq!(partition_count(&system.brokers(), "orders"), None);
+
+    let mut shown = String::new();
+    reads.read_to_string(&mut shown).expect("text");
+    assert!(apply.wait().expect("it ends").success(), "{shown}");
+    assert_eq!(shown.trim_start(), planned);
+    assert_eq!(partition_count(&system.brokers(), "orders"), Some(12));
+}
+
+/// One that takes not a byte before something is read of the blanks in it.
+fn full_pipe() -> (PipeReader, PipeWriter) {
+    let (reads, mut writes) = std::io::pipe().expect("a pipe");
+    ioctl_fionbio(&writes, true).expect("a pipe can be that");
+    for block in [1 << 10, 1] {
+        while writes.write(&vec![b' '; block]).is_ok() {}
+    }
+    ioctl_fionbio(&writes, false).expect("a pipe can be that");
+    (reads, writes)
 }
 
 #[test]

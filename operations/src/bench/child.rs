@@ -4,6 +4,7 @@
 //! harness is gone, the process ends in good order. What it has to say at its end is one line of JSON too.
 
 use std::io::{BufRead, BufReader, Read as _, Write};
+use std::num::NonZeroU32;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -41,8 +42,11 @@ pub(super) enum Job {
     },
     /// Orders into a topic, with nothing but rdkafka.
     RawProducer(Production),
-    /// Orders into a topic, as `order emit --rate max` does.
-    Emit(Production),
+    /// Orders into a topic, as `order emit` does; as fast as they go in where no rate is given.
+    Emit {
+        production: Production,
+        rate: Option<NonZeroU32>,
+    },
     /// The real file's orders into a topic, as `order import` does.
     Import { topic: String },
 }
@@ -73,7 +77,7 @@ impl Job {
             Self::RawRelay { .. } => "raw relay",
             Self::Inventory { .. } => "inventory",
             Self::RawProducer(_) => "raw producer",
-            Self::Emit(_) => "emit",
+            Self::Emit { .. } => "emit",
             Self::Import { .. } => "import",
         }
     }
@@ -226,7 +230,7 @@ fn work(connection: &Connection, job: &Job, stop: &Stop, ended: oneshot::Receive
             tuning,
         } => inventory::run(connection, (names, group), (place, *tuning), ended).map(|()| Said::default()),
         Job::RawProducer(production) => raw::produce(connection, production),
-        Job::Emit(production) => producing::emit(connection, production, stop),
+        Job::Emit { production, rate } => producing::emit(connection, production, *rate, stop),
         Job::Import { topic } => limits::import(connection, topic, stop),
     }
 }

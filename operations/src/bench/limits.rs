@@ -1,7 +1,9 @@
-//! What the program may take whatever raw rdkafka takes: time to its help, size, memory of an import, time to its end.
+//! What the program may take whatever raw rdkafka takes: time to its help, size, memory of an import, time to its end; and
+//! how well it keeps to a rate.
 
+use std::num::NonZeroU32;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use orderflow_consumers::inventory;
@@ -11,7 +13,7 @@ use orderflow_runtime::kafka::Connection;
 use orderflow_runtime::{dead_letter_topic, redrive_topic};
 use orderflow_schemas::{Topic, TopicNames};
 
-use super::child::{self, Job, Said};
+use super::child::{Child, Job, Production, Said};
 use super::ground::{Ground, PARTITIONS};
 use super::producing::Clock;
 use super::report::Limit;
@@ -26,6 +28,13 @@ const HELPS: usize = 21;
 
 /// Orders a daemon has before it: it is asked to end in the middle of them.
 const WAITING: u64 = 20_000;
+
+/// Orders a second that are asked for, and for how long.
+const PACE: NonZeroU32 = NonZeroU32::new(5_000).unwrap();
+const PACED: Duration = Duration::from_secs(10);
+
+/// How long the demonstration is watched; beyond that it is killed, and the limit missed in any case.
+const SHOWN: Duration = Duration::from_mins(3);
 
 /// How long a daemon may take to begin its work.
 const AT_WORK: Duration = Duration::from_mins(1);
@@ -51,6 +60,8 @@ impl Bench<'_> {
                 self.import()?,
                 64.0,
             ),
+            Limit::new("order emit over 10 s, off its rate by", "%", self.pace()?, 2.0),
+            Limit::new("orderflow demo", "s", self.demo(&program)?.as_secs_f64(), 20.0),
         ];
         for (away, name) in [
             (false, "SIGTERM to exit, broker up"),
@@ -72,8 +83,57 @@ impl Bench<'_> {
         let job = Job::Import {
             topic: ground.orders().to_owned(),
         };
-        let said = child::Child::start(self.options, self.connection, job)?.finish()?;
+        let said = Child::start(self.options, self.connection, job)?.finish()?;
         Ok(float(said.peak_kib) / 1_024.0)
+    }
+
+    /// By how much orders come faster or slower than they were asked for, percent.
+    fn pace(&mut self) -> Result<f64, Error> {
+        let ground = Ground::make(self.connection, "pace", PARTITIONS)?;
+        let asked = u64::from(PACE.get());
+        let orders = asked * PACED.as_secs();
+        let production = Production {
+            topic: ground.orders().to_owned(),
+            workload: Workload::Hot,
+            orders,
+            seed: 0,
+        };
+        let rate = Some(PACE);
+        let said = Child::start(self.options, self.connection, Job::Emit { production, rate })?.finish()?;
+        let reached = float(orders) / said.elapsed.as_secs_f64();
+        Ok((reached / float(asked) - 1.0).abs() * 100.0)
+    }
+
+    /// From the command to its end, with everything that it starts.
+    fn demo(&self, program: &Path) -> Result<Duration, Error> {
+        let folder = Folder::make(&self.options.folder, "demo")?;
+        let said = folder.path().join("demo.log");
+        let stderr = std::fs::File::create(&said).map_err(Error::io("writing a log"))?;
+        let mut command = Command::new(program);
+        command
+            .args(["demo", "--json", "--data-dir"])
+            .arg(folder.path().join("data"));
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
+        daemon::without_settings(&mut command);
+        let began = Instant::now();
+        let mut running = Running(command.spawn().map_err(Error::io("starting the program"))?);
+        while !running.has_ended() && began.elapsed() < SHOWN {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let took = began.elapsed();
+        if !running.has_ended() {
+            // It ends its daemons, which killed it could not.
+            running.terminate();
+        }
+        match running.0.try_wait() {
+            Ok(Some(status)) if !status.success() => {
+                let said = std::fs::read_to_string(said).unwrap_or_default();
+                Err(failed(&format!(
+                    "the demonstration ended with {status}; it said: {said}"
+                )))
+            }
+            _ => Ok(took),
+        }
     }
 
     /// From SIGTERM to the end of an inventory at work, on a broker of our own, since ours alone may go away.
@@ -189,7 +249,7 @@ fn failed(cause: &str) -> Error {
 }
 
 /// A daemon that is killed when nobody looks after it any more.
-struct Running(Child);
+struct Running(std::process::Child);
 
 impl Running {
     fn has_ended(&mut self) -> bool {

@@ -1,8 +1,10 @@
 //! How fast made-up orders are put in.
 
+use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
 use orderflow_producers::Stop;
+use orderflow_producers::emit::Rate;
 use orderflow_runtime::kafka::Connection;
 
 use super::child::{Child, Job, Production, Said};
@@ -28,7 +30,10 @@ impl Bench<'_> {
                 };
                 let (job, said) = match side {
                     Side::Raw => (Job::RawProducer(production), &mut raw),
-                    Side::Ours => (Job::Emit(production), &mut ours),
+                    Side::Ours => {
+                        let rate = None;
+                        (Job::Emit { production, rate }, &mut ours)
+                    }
                 };
                 let done = self.produced(&ground, job)?;
                 said.push(done);
@@ -86,15 +91,21 @@ impl Bench<'_> {
     }
 }
 
-/// As `order emit --rate max` does.
-pub(super) fn emit(connection: &Connection, production: &Production, stop: &Stop) -> Result<Said, Error> {
+/// As `order emit` does.
+pub(super) fn emit(
+    connection: &Connection,
+    production: &Production,
+    rate: Option<NonZeroU32>,
+    stop: &Stop,
+) -> Result<Said, Error> {
     let Production {
         topic,
         workload,
         orders,
         seed,
     } = production;
-    let options = load::emission(topic, workload, *orders, *seed)?;
+    let mut options = load::emission(topic, workload, *orders, *seed)?;
+    options.rate = rate.map_or(Rate::Max, Rate::PerSecond);
     let clock = Clock::start();
     let report = orderflow_producers::emit::emit(connection, &options, stop, &mut |_| {});
     let report = report.map_err(|error| Error::Load {

@@ -14,6 +14,9 @@ use self::postgres::server::{Server, write_private};
 
 const MIGRATES: bool = true;
 
+/// The name by which tests reach a server, as a certificate has it.
+const NAMED: &str = "subjectAltName=DNS:localhost\n";
+
 async fn open(url: &str, migrate: bool) -> Result<PostgresStore, OpenError> {
     let address = PostgresAddress::parse(url, "opening").expect("a URL");
     let options = PostgresOptions {
@@ -325,7 +328,7 @@ async fn a_server_proves_who_it_is_as_far_as_it_is_asked() {
     let folder = TempDir::new().expect("a folder");
     let (ours, theirs) = (authority(folder.path(), "ours"), authority(folder.path(), "theirs"));
     let server = Server::start_with(|data| {
-        certificate(folder.path(), ("ours", "2"), data);
+        certificate(folder.path(), ("ours", "2", NAMED), data);
         vec!["-c ssl=on".to_owned()]
     });
     let url = |parameters: &str| server.url("orderflow", parameters);
@@ -361,7 +364,7 @@ async fn a_certificate_that_has_expired_proves_nothing() {
     let folder = TempDir::new().expect("a folder");
     let ours = authority(folder.path(), "ours");
     let server = Server::start_with(|data| {
-        certificate(folder.path(), ("ours", "-1"), data);
+        certificate(folder.path(), ("ours", "-1", NAMED), data);
         vec!["-c ssl=on".to_owned()]
     });
     for mode in ["verify-ca", "verify-full"] {
@@ -372,6 +375,58 @@ async fn a_certificate_that_has_expired_proves_nothing() {
     }
     let unasked = open(&server.url("orderflow", "sslmode=require"), MIGRATES).await;
     assert!(unasked.is_ok(), "nobody looks at it: {unasked:?}");
+}
+
+/// What PostgreSQL's own recipes make, too: where no proof is asked for, any certificate will do.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL; run by ./tests/run"]
+async fn of_certificates_that_prove_less_only_proof_is_refused() {
+    let folder = TempDir::new().expect("a folder");
+    let (ours, own) = (authority(folder.path(), "ours"), folder.path().join("server.crt"));
+    let of_version_1 = Server::start_with(|data| {
+        certificate(folder.path(), ("ours", "2", ""), data);
+        assert!(
+            shown(&own).contains("Version: 1 "),
+            "this OpenSSL makes no others than of version 3"
+        );
+        vec!["-c ssl=on".to_owned()]
+    });
+    assert_proves(&of_version_1, &ours, &[]).await;
+    let without_a_name = Server::start_with(|data| {
+        certificate(folder.path(), ("ours", "2", "basicConstraints=CA:FALSE\n"), data);
+        vec!["-c ssl=on".to_owned()]
+    });
+    assert_proves(&without_a_name, &ours, &["verify-ca"]).await;
+    for (extension, proven) in [
+        ("basicConstraints=critical,CA:FALSE", &["verify-ca", "verify-full"][..]),
+        ("basicConstraints=critical,CA:TRUE", &[]),
+    ] {
+        let signed_by_itself = Server::start_with(|data| {
+            certificate_of_its_own(folder.path(), extension, data);
+            vec!["-c ssl=on".to_owned()]
+        });
+        assert_proves(&signed_by_itself, &own.display().to_string(), proven).await;
+    }
+}
+
+/// It is let in where nothing is asked of it, and of the modes that ask for proof in these alone.
+async fn assert_proves(server: &Server, authorities: &str, proven: &[&str]) {
+    for mode in ["prefer", "require"] {
+        let opened = open(&server.url("orderflow", &format!("sslmode={mode}")), MIGRATES).await;
+        assert!(opened.is_ok(), "{mode}: {opened:?}");
+    }
+    for mode in ["verify-ca", "verify-full"] {
+        let url = server.url("orderflow", &format!("sslmode={mode}&sslrootcert={authorities}"));
+        let opened = open(&url, MIGRATES).await;
+        if proven.contains(&mode) {
+            assert!(opened.is_ok(), "{mode}: {opened:?}");
+        } else {
+            assert!(
+                matches!(opened, Err(OpenError::Certificate { .. })),
+                "{mode}: {opened:?}"
+            );
+        }
+    }
 }
 
 /// A certificate authority; gives the path of its certificate.
@@ -395,8 +450,9 @@ fn authority(folder: &Path, name: &str) -> String {
     certificate.display().to_string()
 }
 
-/// A key and a certificate for `localhost`, signed by an authority for so many days, where the server looks for them.
-fn certificate(folder: &Path, (authority, days): (&str, &str), data: &Path) {
+/// A key and a certificate for `localhost`, signed by an authority for so many days and with such extensions, where the
+/// server looks for them. Without any it is one of version 1.
+fn certificate(folder: &Path, (authority, days, extensions): (&str, &str, &str), data: &Path) {
     let path = |name: &str| folder.join(name).display().to_string();
     openssl(&[
         "req",
@@ -410,8 +466,14 @@ fn certificate(folder: &Path, (authority, days): (&str, &str), data: &Path) {
         "-out",
         &path("server.csr"),
     ]);
-    std::fs::write(path("server.ext"), "subjectAltName=DNS:localhost\n").expect("written");
-    openssl(&[
+    let file = path("server.ext");
+    std::fs::write(&file, extensions).expect("written");
+    let extended: &[&str] = if extensions.is_empty() {
+        &[]
+    } else {
+        &["-extfile", &file]
+    };
+    let signed = [
         "x509",
         "-req",
         "-in",
@@ -423,15 +485,55 @@ fn certificate(folder: &Path, (authority, days): (&str, &str), data: &Path) {
         "-CAcreateserial",
         "-days",
         days,
-        "-extfile",
-        &path("server.ext"),
         "-out",
         &path("server.crt"),
+    ];
+    openssl(&[&signed[..], extended].concat());
+    give(folder, data);
+}
+
+/// A certificate for `localhost` that is signed by nobody else, with such an extension.
+fn certificate_of_its_own(folder: &Path, extension: &str, data: &Path) {
+    let path = |name: &str| folder.join(name).display().to_string();
+    let (key, certificate) = (path("server.key"), path("server.crt"));
+    openssl(&[
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=localhost",
+        "-addext",
+        NAMED.trim_end(),
+        "-addext",
+        extension,
+        "-keyout",
+        &key,
+        "-out",
+        &certificate,
     ]);
+    give(folder, data);
+}
+
+/// Puts a key and its certificate where the server looks for them.
+fn give(folder: &Path, data: &Path) {
     for name in ["server.key", "server.crt"] {
-        let text = std::fs::read_to_string(path(name)).expect("made");
+        let text = std::fs::read_to_string(folder.join(name)).expect("made");
         write_private(&data.join(name), &text);
     }
+}
+
+/// A certificate in words.
+fn shown(certificate: &Path) -> String {
+    let mut openssl = Command::new("openssl");
+    let text = openssl
+        .args(["x509", "-noout", "-text", "-in"])
+        .arg(certificate)
+        .output();
+    String::from_utf8_lossy(&text.expect("openssl runs").stdout).into_owned()
 }
 
 fn openssl(arguments: &[&str]) {

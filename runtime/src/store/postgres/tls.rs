@@ -14,7 +14,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::client::WebPkiServerVerifier;
 use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use tokio_rustls::rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::rustls::{
@@ -40,7 +40,10 @@ impl Tls {
     pub(super) fn new(mode: TlsMode, named: Option<&Path>) -> Result<Self, String> {
         let provider = Arc::new(ring::default_provider());
         let verifier: Arc<dyn ServerCertVerifier> = match mode {
-            TlsMode::Disable | TlsMode::Prefer | TlsMode::Require => Arc::new(Anybody(Arc::clone(&provider))),
+            TlsMode::Disable | TlsMode::Prefer | TlsMode::Require => {
+                let verifiable = provider.signature_verification_algorithms.supported_schemes();
+                Arc::new(Anybody([&verifiable[..], UNVERIFIED].concat()))
+            }
             TlsMode::VerifyCa | TlsMode::VerifyFull => {
                 let known = WebPkiServerVerifier::builder_with_provider(Arc::new(roots(named)?), Arc::clone(&provider));
                 let known = known.build().map_err(|error| error.to_string())?;
@@ -87,9 +90,13 @@ fn roots(named: Option<&Path>) -> Result<RootCertStore, String> {
     Ok(roots)
 }
 
-/// For modes that encrypt and ask for no proof.
+/// Keys whose signatures nobody here can verify, which is not asked for everywhere.
+const UNVERIFIED: &[SignatureScheme] = &[SignatureScheme::ECDSA_NISTP521_SHA512, SignatureScheme::ED448];
+
+/// For modes that encrypt and ask for no proof. Nothing is read in the certificate, so that any will do: of version 1 too,
+/// which PostgreSQL's own recipe makes where OpenSSL is older than 3.2.
 #[derive(Debug)]
-struct Anybody(Arc<CryptoProvider>);
+struct Anybody(Vec<SignatureScheme>);
 
 impl ServerCertVerifier for Anybody {
     fn verify_server_cert(
@@ -103,26 +110,27 @@ impl ServerCertVerifier for Anybody {
         Ok(ServerCertVerified::assertion())
     }
 
+    // That somebody has the key of a certificate proves nothing where any certificate will do.
     fn verify_tls12_signature(
         &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
+        Ok(HandshakeSignatureValid::assertion())
     }
 
     fn verify_tls13_signature(
         &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
+        Ok(HandshakeSignatureValid::assertion())
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+        self.0.clone()
     }
 }
 

@@ -3,17 +3,16 @@
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
+use super::namespace::where_mounted;
 use super::process::{output_of, shown};
 
 /// Names the folder of the disk to the process that has it.
 const INSIDE: &str = "ORDERFLOW_TEST_DISK";
 
-/// Namespaces in which a disk may be mounted: root's own, or one in which we are root.
-const NAMESPACES: [&[&str]; 2] = [&["--mount"], &["--mount", "--user", "--map-root-user"]];
+const MOUNT: &str = "mount -t tmpfs -o size=$1m tmpfs \"$2\"";
 
 /// A disk that is there for one test and nobody else, as long as its process lives.
 #[derive(Debug)]
@@ -32,16 +31,11 @@ impl Disk {
             return scenario(&Self { folder: folder.into() });
         }
         let folder = TempDir::with_prefix("orderflow-disk").expect("a temporary folder");
-        let namespace = NAMESPACES.into_iter().find(|namespace| {
-            output_of(&mut mounting(namespace, 1, folder.path(), Path::new("true")))
-                .status
-                .success()
-        });
-        let namespace =
-            namespace.expect("a disk to fill is mounted by root, or in a user namespace, if the kernel lets us");
         let this = std::env::current_exe().expect("this program");
-        let mut again = mounting(namespace, mebibytes, folder.path(), &this);
+        let size = mebibytes.to_string();
+        let mut again = where_mounted(MOUNT, &[size.as_ref(), folder.path().as_os_str()]);
         again
+            .arg(this)
             .args([test, "--exact", "--include-ignored", "--nocapture"])
             .env(INSIDE, folder.path());
         let output = output_of(&mut again);
@@ -73,17 +67,4 @@ impl Disk {
     fn filler(&self) -> PathBuf {
         self.folder.join("filler")
     }
-}
-
-/// `program`, to be given arguments, where a disk is mounted at `folder`.
-fn mounting(namespace: &[&str], mebibytes: u32, folder: &Path, program: &Path) -> Command {
-    let mut command = Command::new("unshare");
-    command
-        .args(namespace)
-        .args(["bash", "-c"])
-        .arg("mount -t tmpfs -o size=$1m tmpfs \"$2\" && shift 2 && exec \"$@\"")
-        .args(["bash", &mebibytes.to_string()])
-        .args([folder, program])
-        .stdin(Stdio::null());
-    command
 }

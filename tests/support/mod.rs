@@ -14,6 +14,7 @@ pub(crate) mod catalogue;
 pub(crate) mod cluster;
 pub(crate) mod disk;
 pub(crate) mod fleet;
+pub(crate) mod namespace;
 pub(crate) mod postgres;
 pub(crate) mod process;
 pub(crate) mod records;

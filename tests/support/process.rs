@@ -37,13 +37,18 @@ pub(crate) fn shell(script: &str) -> Command {
 
 fn unsettled(program: &str) -> Command {
     let mut command = Command::new(program);
+    unsettle(&mut command);
+    command.stdin(Stdio::null());
+    command
+}
+
+/// Takes the caller's settings out of a command's environment.
+pub(crate) fn unsettle(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("ORDERFLOW_") {
             command.env_remove(name);
         }
     }
-    command.stdin(Stdio::null());
-    command
 }
 
 /// Runs a command to its end and gives its standard output.

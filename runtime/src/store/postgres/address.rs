@@ -3,6 +3,7 @@
 //! Nothing in here prints a password: [`PostgresAddress`] shows hosts, database and user only.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 use std::time::Duration;
@@ -41,6 +42,8 @@ pub struct PostgresAddress {
     /// Everything but hosts, ports and the password.
     pub(super) config: Config,
     pub(super) hosts: Vec<(Host, u16)>,
+    /// Which of its only host's addresses is meant, where that is known.
+    pub(super) at: Option<IpAddr>,
     pub(super) tls: TlsMode,
     pub(super) root_certificates: Option<PathBuf>,
     pub(super) password: Option<Secret>,
@@ -77,6 +80,7 @@ impl PostgresAddress {
         config.user(&*user);
         Ok(Self {
             hosts: hosts(&config)?,
+            at: None,
             tls: ours.tls()?,
             root_certificates: ours.root_certificates(),
             password: config.get_password().map(Secret::new),

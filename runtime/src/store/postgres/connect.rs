@@ -1,7 +1,10 @@
 //! From an address to a session with every setting asserted.
 
+use std::fmt::Display;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::{Client, Config, NoTls};
 
@@ -15,10 +18,11 @@ use super::{PostgresAddress, password};
 /// The oldest server this program is tested on.
 const OLDEST_SERVER: i64 = 150_000;
 
-/// How long one host has to let us in. Two hosts are tried within what a lane waits between tries.
+/// How long one address has to take a connection.
 pub(super) const CONNECT: Duration = Duration::from_secs(5);
 
-/// How long all of it may take: TLS, the password and the settings too.
+/// How long a host may take to let us in, by whichever of its addresses: TLS, the password and the settings too. As long
+/// may be asked for where it is.
 const ENTER: Duration = Duration::from_secs(15);
 
 /// How soon a silent connection is asked whether it lives, how often, and how long what was sent may stay
@@ -88,35 +92,127 @@ pub(super) async fn connect(address: &PostgresAddress, purpose: Purpose) -> Resu
         location: location.clone(),
         why,
     })?;
-    let (mut refused, mut away, mut said) = (None, false, Vec::new());
-    for (host, port) in &address.hosts {
-        // Large, and in every future of a store: whoever waits for an answer may have to connect first.
-        let connecting = Box::pin(connect_to(address, (host, *port), &tls, purpose));
-        match in_time(&location, connecting).await {
-            Ok(client) => {
-                let mut server = address.clone();
-                server.hosts = vec![(host.clone(), *port)];
-                return Ok(Connected::new(client, server));
-            }
-            Err(error) => {
-                said.push(error.to_string());
-                match error {
-                    OpenError::Unavailable(_) => away = true,
-                    refusal => refused = Some(refusal),
-                }
-            }
+    let mut tried = Tried::default();
+    for host in &address.hosts {
+        match connect_to_host(address, host, &tls, purpose).await {
+            Ok(connected) => return Ok(connected),
+            Err(error) => tried.note(error, None),
         }
     }
-    match refused {
-        Some(refusal) if !away => Err(refusal),
-        _ => Err(OpenError::Unavailable(said.join("; "))),
+    Err(tried.hosts())
+}
+
+/// Connects to the first address of a host that serves the purpose: one name may lead to a standby and to the server that
+/// takes writes.
+async fn connect_to_host(
+    address: &PostgresAddress,
+    (host, port): &(Host, u16),
+    tls: &Tls,
+    purpose: Purpose,
+) -> Result<Connected, OpenError> {
+    let location = format!("postgres://{}/{}", place(host, *port), address.database);
+    let found = addresses(host, *port, address.at, &location).await?;
+    let until = Instant::now() + ENTER;
+    let mut tried = Tried::default();
+    for (at, left) in found.iter().zip((1..=found.len()).rev()) {
+        // One that says nothing leaves the others their share of the time.
+        let share = until.duration_since(Instant::now()) / u32::try_from(left).unwrap_or(u32::MAX);
+        let mut server = address.clone();
+        (server.hosts, server.at) = (vec![(host.clone(), *port)], *at);
+        // Large, and in every future of a store: whoever waits for an answer may have to connect first.
+        let connecting = Box::pin(connect_to(&server, (host, *port), tls, purpose));
+        match in_time(share, &location, connecting).await {
+            Ok(client) => return Ok(Connected::new(client, server)),
+            Err(error) => tried.note(error, *at),
+        }
+    }
+    Err(tried.addresses())
+}
+
+/// The addresses of a host in the system's order; none is named for a socket of this machine.
+async fn addresses(
+    host: &Host,
+    port: u16,
+    known: Option<IpAddr>,
+    location: &str,
+) -> Result<Vec<Option<IpAddr>>, OpenError> {
+    let name = match host {
+        Host::Tcp(name) if known.is_none() => name,
+        _ => return Ok(vec![known]),
+    };
+    let lost = |why: &dyn Display| {
+        OpenError::Unavailable(format!("{location} cannot be found; check the host's name ({why})"))
+    };
+    let asking = tokio::time::timeout(ENTER, tokio::net::lookup_host((name.as_str(), port)));
+    let found = asking
+        .await
+        .map_err(|late| lost(&late))?
+        .map_err(|error| lost(&error))?;
+    let found: Vec<_> = found.collect();
+    // The client library takes no zone with an address, but finds one with a name.
+    if found
+        .iter()
+        .any(|found| matches!(found, SocketAddr::V6(found) if found.scope_id() != 0))
+    {
+        return Ok(vec![None]);
+    }
+    Ok(found.iter().map(|found| Some(found.ip())).collect())
+}
+
+/// What they said who did not let us in.
+#[derive(Default)]
+struct Tried {
+    refused: Option<OpenError>,
+    away: bool,
+    /// Each sentence once, with the first address that it was said of, where there is one.
+    said: Vec<(String, Option<IpAddr>)>,
+}
+
+impl Tried {
+    fn note(&mut self, error: OpenError, at: Option<IpAddr>) {
+        let words = error.to_string();
+        if self.said.iter().all(|(said, _)| *said != words) {
+            self.said.push((words, at));
+        }
+        match error {
+            OpenError::Unavailable(_) => self.away = true,
+            refusal => self.refused = Some(refusal),
+        }
+    }
+
+    /// Of one host: what a server answers counts for more than an address at which there is none.
+    fn addresses(self) -> OpenError {
+        let said = self.sentence();
+        self.refused.unwrap_or(OpenError::Unavailable(said))
+    }
+
+    /// Of all hosts: one that is away may be the one that lets us in.
+    fn hosts(self) -> OpenError {
+        let said = self.sentence();
+        match self.refused {
+            Some(refusal) if !self.away => refusal,
+            _ => OpenError::Unavailable(said),
+        }
+    }
+
+    /// All that was said, and at which address where that is not the same everywhere.
+    fn sentence(&self) -> String {
+        let told = |(words, at): &(String, Option<IpAddr>)| match at {
+            Some(at) if self.said.len() > 1 => format!("at {at}: {words}"),
+            _ => words.clone(),
+        };
+        self.said.iter().map(told).collect::<Vec<_>>().join("; ")
     }
 }
 
 /// A server that takes connections and says nothing must not hold whoever connects.
-async fn in_time<T>(location: &str, connecting: impl Future<Output = Result<T, OpenError>>) -> Result<T, OpenError> {
-    let silent = |_| OpenError::Unavailable(format!("{location} let nobody in within {} s", ENTER.as_secs()));
-    let connected = tokio::time::timeout(ENTER, connecting).await;
+async fn in_time<T>(
+    limit: Duration,
+    location: &str,
+    connecting: impl Future<Output = Result<T, OpenError>>,
+) -> Result<T, OpenError> {
+    let silent = |_| OpenError::Unavailable(format!("{location} let nobody in within {} s", limit.as_secs()));
+    let connected = tokio::time::timeout(limit, connecting).await;
     connected.map_err(silent).flatten()
 }
 
@@ -175,7 +271,12 @@ fn config(address: &PostgresAddress, (host, port): (&Host, u16), location: &str)
             _ => SslMode::Require,
         });
     match host {
-        Host::Tcp(name) => config.host(name),
+        Host::Tcp(name) => {
+            if let Some(at) = address.at {
+                config.hostaddr(at);
+            }
+            config.host(name)
+        }
         // Nobody listens in on a socket of the machine itself, and its path is no name a certificate could bear.
         #[cfg(unix)]
         Host::Unix(path) => config.host_path(path).ssl_mode(SslMode::Disable),
@@ -271,11 +372,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_server_that_lets_nobody_in_is_waited_for_as_long_as_is_said() {
         let began = tokio::time::Instant::now();
-        let silent = in_time::<()>("there", std::future::pending()).await;
+        let silent = in_time::<()>(ENTER, "there", std::future::pending()).await;
         let said = "there let nobody in within 15 s".to_owned();
         assert_eq!(silent, Err(OpenError::Unavailable(said)));
         assert_eq!(began.elapsed().as_secs(), ENTER.as_secs());
-        assert_eq!(in_time("there", std::future::ready(Ok(1))).await, Ok(1));
+        assert_eq!(in_time(ENTER, "there", std::future::ready(Ok(1))).await, Ok(1));
     }
 
     #[test]

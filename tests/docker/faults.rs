@@ -4,13 +4,22 @@
 use std::process::Command;
 use std::time::Duration;
 
+use super::STANDSTILL;
 use super::stage::{Stage, docker, inspect, wait_healthy, wait_until};
 use super::support::process::{output_of, shown, stdout_of};
 use super::support::seed::Dice;
 use super::watch::Watch;
 
-/// Longer than the session timeout of the daemons (20 s), so that the group notices.
+/// The session timeout of the daemons.
+const SESSION: Duration = Duration::from_secs(20);
+
+/// Longer than that, so that the group notices.
 const BEYOND_A_SESSION: Duration = Duration::from_secs(24);
+
+/// Daemons killed one after the other, and the longest time between two of them, in milliseconds: until the last of their
+/// sessions is over, lanes may stand.
+const KILLS: usize = 5;
+const A_LITTLE: u64 = 1_500;
 
 /// For something that a running cluster does at once.
 const SOON: Duration = Duration::from_mins(1);
@@ -27,6 +36,7 @@ pub(crate) enum Fault {
     InventoryKilled,
     InventoryCrashed,
     PaymentKilled,
+    DaemonsKilledAtRandom,
     InventoryFrozen,
     InventoryCutOff,
     AnswersLost,
@@ -48,7 +58,7 @@ const DEAF_AND_MUTE: &[&[&str]] = &[
 ];
 
 impl Fault {
-    pub(crate) const ALL: [Self; 17] = [
+    pub(crate) const ALL: [Self; 18] = [
         Self::BrokerKilled,
         Self::BrokerLost,
         Self::ControllerKilled,
@@ -58,6 +68,7 @@ impl Fault {
         Self::InventoryKilled,
         Self::InventoryCrashed,
         Self::PaymentKilled,
+        Self::DaemonsKilledAtRandom,
         Self::InventoryFrozen,
         Self::InventoryCutOff,
         Self::AnswersLost,
@@ -67,6 +78,15 @@ impl Fault {
         Self::AllInventoriesStopped,
         Self::ScaledDownAndUp,
     ];
+
+    /// The longest that a lane may handle nothing while orders come. Who is killed while he joins his group is missed by it
+    /// only when the others have joined: then his session begins, and they wait once more.
+    pub(crate) const fn allowed(self) -> Duration {
+        match self {
+            Self::DaemonsKilledAtRandom => STANDSTILL.saturating_add(SESSION),
+            _ => STANDSTILL,
+        }
+    }
 
     /// Does it, to what is drawn where there are several, and tells how it was seen to hit.
     ///
@@ -85,6 +105,7 @@ impl Fault {
             Self::InventoryKilled => kill(&inventory),
             Self::InventoryCrashed => crash(stage, &inventory),
             Self::PaymentKilled => kill(&stage.container("payment", 0)),
+            Self::DaemonsKilledAtRandom => kill_at_random(stage, dice),
             Self::InventoryFrozen => freeze(&inventory),
             Self::InventoryCutOff => cut_off(stage, &inventory),
             Self::AnswersLost => drop_packets(&inventory, DEAF),
@@ -103,15 +124,39 @@ fn run(arguments: &[&str]) -> String {
 
 /// SIGKILL, gone for two seconds or a little more, and back.
 fn kill(container: &str) -> String {
+    end(container);
+    std::thread::sleep(Duration::from_secs(2));
+    run(&["start", container]);
+    wait_healthy(container);
+    format!("{} ended with 137", name(container))
+}
+
+/// SIGKILL, and the process is gone.
+fn end(container: &str) {
     run(&["kill", "-s", "KILL", container]);
     wait_until("the process to be gone", SOON, || {
         inspect(container, "{{.State.Running}}") == "false"
     });
     assert_eq!(inspect(container, "{{.State.ExitCode}}"), "137", "SIGKILL ended it");
-    std::thread::sleep(Duration::from_secs(2));
-    run(&["start", container]);
-    wait_healthy(container);
-    format!("{} ended with 137", name(container))
+}
+
+/// One daemon after the other, whichever is drawn and as soon as is drawn, each back at once: it may be one that has
+/// hardly begun.
+fn kill_at_random(stage: &Stage, dice: &mut Dice) -> String {
+    let inventories = (0..stage.inventories()).map(|n| stage.container("inventory", n));
+    let daemons: Vec<_> = inventories.chain([stage.container("payment", 0)]).collect();
+    let mut killed = Vec::new();
+    while killed.len() < KILLS {
+        std::thread::sleep(Duration::from_millis(dice.next() % A_LITTLE));
+        let daemon = &daemons[dice.below(daemons.len())];
+        end(daemon);
+        run(&["start", daemon]);
+        killed.push(name(daemon));
+    }
+    for daemon in &daemons {
+        wait_healthy(daemon);
+    }
+    format!("{} ended with 137", killed.join(", "))
 }
 
 /// SIGKILL behind the engine's back, which then does what the compose file says of restarts. After a `docker kill` it does

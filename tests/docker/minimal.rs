@@ -22,6 +22,27 @@ fn the_small_profile_takes_orders_and_passes_its_audit() {
     for _ in 0..3 {
         from_here(&["order", "place", "--customer", "17850", "--item", "85123A:6:2.55"]);
     }
+    // As docs/docker.md has it.
+    let mut read = docker();
+    read.args(["exec", &project.container("kafka", 0)])
+        .args([
+            "/opt/kafka/bin/kafka-console-consumer.sh",
+            "--bootstrap-server",
+            "localhost:9092",
+        ])
+        .args([
+            "--topic",
+            "orders",
+            "--from-beginning",
+            "--max-messages",
+            "3",
+            "--timeout-ms",
+            "60000",
+        ]);
+    let read = output_of(&mut read);
+    let orders = String::from_utf8_lossy(&read.stdout).matches("85123A").count();
+    assert!(read.status.success() && orders == 3, "{}", shown(&read));
+
     let daemons = || project.log("minimal-inventory", 0) + &project.log("minimal-payment", 0);
     let output = output_of(&mut audit(&project.container("minimal-payment", 0)));
     assert!(output.status.success(), "{}\n{}", shown(&output), daemons());

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::eye::Eye;
 use super::project::{PORTS, Project};
-use super::support::process::{orderflow, output_of, shown, stdout_of};
+use super::support::process::{Daemon, orderflow, output_of, shown, stdout_of};
 
 /// From the start of a container that was there before to its health.
 const HEALTHY: Duration = Duration::from_mins(3);
@@ -77,12 +77,16 @@ impl Stage {
     /// A command that ends with 0 when our contracts are in the registry.
     pub(crate) fn check_registry(&self) -> Command {
         let mut command = self.orderflow();
-        let registry = format!(
+        command.args(["schemas", "check", "--registry", &self.registry()]);
+        command
+    }
+
+    /// The registry as this machine reaches it.
+    fn registry(&self) -> String {
+        format!(
             "http://127.0.0.1:{}/apis/ccompat/v7",
             self.project.port("REGISTRY_PORT")
-        );
-        command.args(["schemas", "check", "--registry", &registry]);
-        command
+        )
     }
 
     /// The brokers as this machine reaches them.
@@ -110,6 +114,20 @@ impl Stage {
             .current_dir(self.folder.path())
             .env("ORDERFLOW_BROKERS", self.brokers());
         command
+    }
+
+    /// An instance of inventory outside of the containers, as docs/docker.md says.
+    pub(crate) fn inventory_outside(&self) -> Daemon {
+        let password =
+            stdout_of(docker().args(["exec", &self.container("postgres", 0), "cat", "/run/secrets/password"]));
+        let port = self.project.port("POSTGRES_PORT");
+        let mut command = self.orderflow();
+        command
+            .args(["run", "inventory", "--registry", &self.registry(), "--database"])
+            .arg(format!("postgres://orderflow@127.0.0.1:{port}/orderflow"))
+            .env("PGPASSWORD", password)
+            .env("ORDERFLOW_LOG_FORMAT", "text");
+        Daemon::start(&mut command, &self.folder.path().join("outside.log"))
     }
 
     /// The `n`-th container of a service.

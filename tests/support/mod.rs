@@ -50,9 +50,11 @@ pub(crate) fn wait_until(what: &str, limit: Duration, mut condition: impl FnMut(
     wait_for(what, limit, || condition().then_some(()));
 }
 
-/// A name that no other test and no earlier run has used, fit for a topic, a group or a client.
+/// A name that no other test and no earlier run has used, fit for a topic, a group or a client. `./tests/run` knows those of
+/// its own by what it has them begin with behind the stem.
 pub(crate) fn unique(stem: &str) -> String {
-    format!("{stem}-{:016x}", random())
+    let run = std::env::var("ORDERFLOW_TEST_RUN").unwrap_or_default();
+    format!("{stem}-{run}{:016x}", random())
 }
 
 /// Sixty-four random bits: each [`RandomState`] has a key of its own.

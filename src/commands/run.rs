@@ -99,11 +99,14 @@ fn consume<H: Handler>(service: Service<H>, name: &str, settings: Settings) -> O
                     () = signals.clone().asked() => None,
                 }
             });
-            let Some(opened) = opened else {
-                return Ok(signals.exit().unwrap_or(Exit::Terminated));
+            let failed = match opened {
+                Some(Ok(store)) => return until_asked((service, name), (settings, store), runtime, &signals),
+                Some(Err(error)) => Err(of_postgres(&error).into()),
+                None => Ok(signals.exit().unwrap_or(Exit::Terminated)),
             };
-            let store = opened.map_err(|error| of_postgres(&error))?;
-            until_asked((service, name), (settings, store), runtime, &signals)
+            // Who still looks for the server's name is not waited for.
+            runtime.shutdown_background();
+            failed
         }
     }
 }

@@ -61,7 +61,10 @@ impl Database {
 fn wait<T>(work: impl Future<Output = Result<T, postgres::OpenError>>) -> Result<T, postgres::OpenError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| postgres::OpenError::Unavailable(error.to_string()))?;
-    runtime.block_on(work)
+    let done = runtime.block_on(work);
+    // Who still looks for the server's name is not waited for.
+    runtime.shutdown_background();
+    done
 }
 
 /// Without secrets.

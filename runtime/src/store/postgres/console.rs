@@ -30,7 +30,13 @@ impl PostgresConsole {
     pub fn open(address: &PostgresAddress) -> Result<Self, OpenError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| OpenError::Unavailable(error.to_string()))?;
-        let connected = runtime.block_on(connect::connect(address, Purpose::Tend))?;
+        let connected = match runtime.block_on(connect::connect(address, Purpose::Tend)) {
+            Ok(connected) => connected,
+            Err(error) => {
+                runtime.shutdown_background();
+                return Err(error);
+            }
+        };
         Ok(Self {
             runtime: Some(runtime),
             connected,

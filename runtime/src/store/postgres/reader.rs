@@ -52,12 +52,19 @@ impl PostgresReader {
     pub fn open(address: &PostgresAddress) -> Result<Self, OpenError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| OpenError::Unavailable(error.to_string()))?;
-        let connected = runtime.block_on(async {
+        let opened = runtime.block_on(async {
             let connected = connect::connect(address, Purpose::Read).await?;
             let preparing = migrate::prepare(&connected.client, address, false);
             connected.hear(SILENCE, preparing).await?;
             Ok::<_, OpenError>(connected)
-        })?;
+        });
+        let connected = match opened {
+            Ok(connected) => connected,
+            Err(error) => {
+                runtime.shutdown_background();
+                return Err(error);
+            }
+        };
         Ok(Self {
             runtime: Some(runtime),
             connected,

@@ -15,6 +15,7 @@ mod model {
     mod relays;
     mod replay;
     mod rows;
+    mod rules;
     mod search;
     mod spare;
     mod sqlite;

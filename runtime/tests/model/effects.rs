@@ -9,14 +9,13 @@ mod weather;
 
 use stateright::{Model, Property};
 
+use super::rules::rules;
 use super::search::Tried;
 
 pub(crate) use properties::*;
 pub(crate) use weather::{WEATHERS, Weather};
 
-/// What can be taken out of the rules.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Rule {
+rules! {
     EpochIsCompared,
     TurnIsCompared,
     /// `pending → answered`, a timer's row deleted: one row or nothing.

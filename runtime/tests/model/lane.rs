@@ -13,6 +13,7 @@ mod unit;
 
 use stateright::{Model, Property};
 
+use super::rules::rules;
 use super::search::Tried;
 
 pub(crate) use database::{Admission, Db, Fact, Fate, decide};
@@ -26,9 +27,7 @@ pub(crate) const REDRIVE: u8 = 1;
 /// Nobody whom a process that lives knows: a claim landed after whoever sent it had died.
 pub(crate) const NOBODY: u8 = 2;
 
-/// What can be taken out of the rules. Each name says what is kept while it is in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Rule {
+rules! {
     EpochIsCompared,
     TurnIsCompared,
     PositionIsCompared,

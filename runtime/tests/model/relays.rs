@@ -2,11 +2,10 @@
 
 use stateright::{Model, Property};
 
+use super::rules::rules;
 use super::search::Tried;
 
-/// What can be taken out of the rules.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Rule {
+rules! {
     /// Partition *n* of every topic is one lane, with one sequence and one relay.
     OneLane,
     /// A sequence number is drawn under the lane row's lock.

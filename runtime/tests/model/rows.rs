@@ -2,11 +2,10 @@
 
 use stateright::{Model, Property};
 
+use super::rules::rules;
 use super::search::Tried;
 
-/// What can be taken out of the rules.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Rule {
+rules! {
     /// `SELECT … FOR UPDATE`. What is absent cannot be locked.
     Lock,
     /// A write compares the version that was loaded; an insert counts what went in.

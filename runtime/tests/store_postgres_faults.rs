@@ -202,6 +202,94 @@ async fn a_standby_that_takes_over_is_found_and_has_everything() {
     check(&store, LANES, UNITS).await;
 }
 
+/// A session takes the setting with its next transaction: what is under way is carried out, and no session is of use after it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL; run by ./tests/run"]
+async fn a_server_set_to_read_only_under_open_sessions_is_waited_for() {
+    const LANES: Lane = 3;
+    const UNITS: u32 = 300;
+    let server = Server::start();
+    let url = server.url("orderflow", "");
+    let store = open(&url).await;
+    let other = open(&server.url("orderflow", "application_name=other")).await;
+    let mut at = claim(&other, LANES).await;
+    let lanes: Vec<_> = (0..LANES)
+        .map(|lane| tokio::spawn(work(store.clone(), lane, UNITS)))
+        .collect();
+    until_busy(&store, 0).await;
+    let unit = begun_with_a_fact(&other, at).await.expect("begun");
+    // On a second session, which rests then.
+    claim(&other, LANES + 1).await;
+    let sessions = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'other'";
+    assert_eq!(postgres::ask(&url, sessions).await, 2);
+
+    set_read_only(&url, "on").await;
+    unit.commit().await.expect("it began before");
+    at.turn += 1;
+    let why = until_refused(&other, &mut at).await;
+    assert!(
+        why.contains("the service waits for one that does") && why.contains("25006"),
+        "{why}"
+    );
+    in_time(async { while postgres::ask(&url, sessions).await > 0 {} }).await;
+    let refused = other.begin(at, 0).await.expect_err("nor is a new session let in");
+    assert!(
+        matches!(&refused, StoreError::Unavailable(why) if why.contains("takes no writes") && why.contains("the primary")),
+        "{refused:?}"
+    );
+    assert!(
+        !lanes.iter().all(tokio::task::JoinHandle::is_finished),
+        "the lanes were through before"
+    );
+
+    set_read_only(&url, "off").await;
+    for lane in lanes {
+        lane.await.expect("no panic");
+    }
+    check(&store, LANES, UNITS).await;
+    assert_eq!(
+        claim(&other, LANES).await.turn,
+        at.turn,
+        "what was answered has happened"
+    );
+    let facts = other.outbox(LANES, 0, 100_000).await.expect("read");
+    let sequences: Vec<_> = facts.iter().map(|fact| fact.sequence).collect();
+    assert_eq!(sequences, (1..=at.turn).collect::<Vec<_>>());
+}
+
+async fn begun_with_a_fact(store: &PostgresStore, at: Turn) -> Result<PostgresUnit, StoreError> {
+    let mut unit = store.begin(at, 0).await?;
+    let writes = Writes {
+        outbox: vec![fact(unit.next_sequence(), at.owner.lane)],
+        ..Writes::default()
+    };
+    unit.write(&writes).await?;
+    Ok(unit)
+}
+
+/// Whether transactions may write, of those who do not say so themselves.
+async fn set_read_only(url: &str, value: &str) {
+    let setting = postgres::connect(url).await;
+    let set = format!("ALTER SYSTEM SET default_transaction_read_only = {value}");
+    for sql in [set.as_str(), "SELECT pg_reload_conf()"] {
+        setting.batch_execute(sql).await.expect("set");
+    }
+}
+
+/// Does units until the sessions have heard of the setting, and gives what the first of them is told that is refused.
+async fn until_refused(store: &PostgresStore, at: &mut Turn) -> String {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
+    loop {
+        let tried = async { begun_with_a_fact(store, *at).await?.commit().await };
+        match tried.await {
+            Ok(()) => at.turn += 1,
+            Err(StoreError::Unavailable(why)) => return why,
+            Err(error) => panic!("{error:?}"),
+        }
+        assert!(tokio::time::Instant::now() < deadline, "the server takes writes");
+    }
+}
+
 /// Waits until a claim is told what is wrong with either host: what it hears first may be that its connection is closed.
 async fn until_a_standby_answers(store: &PostgresStore) {
     let deadline = tokio::time::Instant::now() + Duration::from_mins(1);
@@ -262,12 +350,7 @@ async fn a_group_that_was_undone_is_left_before_the_next_begins() {
     let turn = format!("(1332896839, hashtext('{}'))", schema.name());
     let take = format!("SELECT pg_advisory_lock{turn}");
     holder.batch_execute(&take).await.expect("had");
-    let mut unit = store.begin(committed, 0).await.expect("begun");
-    let writes = Writes {
-        outbox: vec![fact(1, 0)],
-        ..Writes::default()
-    };
-    unit.write(&writes).await.expect("written");
+    let unit = begun_with_a_fact(&store, committed).await.expect("written");
     let committing = tokio::spawn(unit.commit());
     in_time(until_commit_waits(&schema)).await;
 
@@ -321,16 +404,7 @@ async fn duel(store: PostgresStore, rounds: i64, round: Arc<Barrier>) -> i64 {
     let mut at = claim(&store, 0).await;
     let mut committed = 0;
     while committed < rounds * UNITS {
-        let tried = async {
-            let mut unit = store.begin(at, 0).await?;
-            let next = unit.next_sequence();
-            let writes = Writes {
-                outbox: vec![fact(next, 0)],
-                ..Writes::default()
-            };
-            unit.write(&writes).await?;
-            unit.commit().await
-        };
+        let tried = async { begun_with_a_fact(&store, at).await?.commit().await };
         match tried.await {
             Ok(()) => {
                 (committed, at.turn) = (committed + 1, at.turn + 1);

@@ -119,26 +119,33 @@ fn a_database_that_cannot_be_used_is_said_with_the_documented_code() {
     fleet
         .database
         .run("INSERT INTO inventory.schema_versions (version, name) VALUES (99, 'to come')");
-    let ended = |url: String, code: i32, words: &str| {
+    let ended = |url: String, code: i32, words: [&str; 2]| {
         let mut command = fleet.system.orderflow();
         let output = output_of(command.args(["run", "inventory"]).env("ORDERFLOW_DATABASE", url));
-        assert_eq!(output.status.code(), Some(code), "{}", shown(&output));
-        assert!(shown(&output).contains(words), "{}", shown(&output));
+        let said = shown(&output);
+        assert_eq!(output.status.code(), Some(code), "{said}");
+        assert!(words.iter().all(|text| said.contains(text)), "{words:?}: {said}");
     };
-    ended(fleet.database.url(), 5, "schema version 99");
-    ended(format!("{}_missing", fleet.database.url()), 4, "no such database");
-    ended("postgres://me@127.0.0.1:1/shop".to_owned(), 4, "does not answer");
+    let url = fleet.database.url();
+    ended(url.clone(), 5, ["error[store-refused]", "schema version 99"]);
+    let missing = ["error[store-missing]", "no such database"];
+    ended(format!("{url}_missing"), 4, missing);
+    let away = ["error[store-unavailable]", "does not answer"];
+    ended("postgres://me@127.0.0.1:1/shop".to_owned(), 4, away);
 
-    let ascii = format!("{}_ascii", fleet.database.name());
+    let name = fleet.database.name();
+    let ascii = format!("{name}_ascii");
     fleet.database.run(&format!(
         "CREATE DATABASE {ascii} TEMPLATE template0 ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'"
     ));
-    ended(
-        format!("{}_ascii", fleet.database.url()),
-        5,
-        "its encoding is SQL_ASCII",
-    );
+    let encoding = ["error[store-refused]", "its encoding is SQL_ASCII"];
+    ended(format!("{url}_ascii"), 5, encoding);
     fleet.database.run(&format!("DROP DATABASE {ascii}"));
+
+    // As a service sees it, the same as a standby.
+    let read_only = format!("ALTER DATABASE {name} SET default_transaction_read_only = on");
+    fleet.database.run(&read_only);
+    ended(url, 4, ["error[store-unavailable]", "takes no writes: it is a standby"]);
 }
 
 /// A database with one lane, whose inventory has ended in good order.

@@ -92,6 +92,28 @@ impl Database {
         stdout_of(&mut command(&self.url(), query)).trim_end().to_owned()
     }
 
+    /// A copy of it as it is now, while nobody is connected to it.
+    pub(crate) fn copy(&self) -> Self {
+        let copy = Self {
+            server: self.server.clone(),
+            name: format!("{}_copy", self.name),
+        };
+        copy.become_like(self);
+        copy
+    }
+
+    /// Becomes what another is now, and keeps its name.
+    pub(crate) fn become_like(&self, other: &Self) {
+        psql(
+            &self.server,
+            &format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name),
+        );
+        psql(
+            &self.server,
+            &format!("CREATE DATABASE {} TEMPLATE {}", self.name, other.name),
+        );
+    }
+
     /// A command that runs a statement in the background, as somebody of this name.
     pub(crate) fn session(&self, name: &str, sql: &str) -> Command {
         let mut command = command(&self.url(), sql);

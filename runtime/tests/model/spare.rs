@@ -92,8 +92,8 @@ can_be_spared! {
     rule_9_holds_producing_the_letter_before_the_commit_because_letters_may_repeat:
         lane [LetterInOutbox], ["refused twice"], ["refused at night"];
 
-    /// Another's turn passes for the own, and both may bring the answer: the second finds no row that is open. What somebody
-    /// takes for done that is not stays a row, for whoever claims next.
+    /// Another's turn passes for the own, and both may bring the answer: the second finds no row that is open. What
+    /// somebody takes for done that is not stays a row, for whoever claims next.
     rule_8_holds_for_answers_without_the_epoch_because_one_row_is_answered:
         effects [EpochIsCompared], ["payment", "deadline"], ["payment and deadline"];
 

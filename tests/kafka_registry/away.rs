@@ -1,14 +1,16 @@
 //! A registry that goes away and comes back while daemons work.
 
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use orderflow_schemas::{EventType, history};
 use rdkafka::Message as _;
 use rdkafka::message::Headers as _;
 use serde_json::{Value, json};
 
-use super::stub::{Book, Stub};
+use super::stub::{Book, Reply, Stub};
 use super::support::cluster;
+use super::support::process::Daemon;
 use super::support::records::{Made, order};
 use super::support::system::System;
 use super::support::wait_until;
@@ -16,6 +18,15 @@ use super::{END, assert_clean, ids, prepare};
 
 /// How long anything may take that a daemon does at once.
 const SOON: Duration = Duration::from_secs(30);
+
+/// Longest that a lane may take to go on once the registry answers: it asks every 5 s, on a busy machine.
+const ASKED_AGAIN: Duration = Duration::from_secs(15);
+
+/// How often a lane says why it waits, seconds.
+const SAID_EVERY: u64 = 10;
+
+/// What a daemon says of a lane that waits.
+const WAITING: &str = "waiting: the next record cannot be read without it";
 
 /// Ids that nobody has heard of when their records come.
 const THEIRS: u32 = 77;
@@ -81,8 +92,8 @@ fn daemons_start_without_the_registry_and_wait_for_it_only_where_they_must() {
     // A record that nobody can read without it: the lane waits before it, and says so.
     let (theirs, behind) = (under(THEIRS, true), order("85123A", 1));
     send(&system, &[&theirs, &behind]);
-    inventory.wait_for_log("waiting: the next record cannot be read without it", SOON);
-    payment.wait_for_log("waiting: the next record cannot be read without it", SOON);
+    inventory.wait_for_log(WAITING, SOON);
+    payment.wait_for_log(WAITING, SOON);
     assert!(inventory.log().contains("schema 77"), "{}", inventory.log());
     assert_eq!(handled(&system), 2);
     assert!(inventory.is_running() && cluster::record_count(&system.brokers(), "orders.inventory.dlq") == 0);
@@ -113,4 +124,84 @@ fn daemons_start_without_the_registry_and_wait_for_it_only_where_they_must() {
     for daemon in [&mut inventory, &mut payment] {
         assert!(daemon.stop(END).success(), "{}", daemon.log());
     }
+}
+
+#[test]
+#[ignore = "needs Kafka's jars; run by ./tests/run"]
+fn a_lane_waits_for_a_registry_that_answers_in_vain_and_says_why() {
+    let (book, trouble) = (Book::default(), Trouble::default());
+    let stub = in_trouble(&book, &trouble);
+    let system = System::start(1).with_registry(&stub.url());
+    prepare(&system);
+    book.put(THEIRS, "somebody.elses", &their_schema());
+    let mut daemons = [system.run("inventory"), system.run("payment")];
+    for daemon in &mut daemons {
+        daemon.wait_for_log("assigned", SOON);
+    }
+    system.wait_caught_up("inventory");
+
+    let since = Instant::now();
+    let before = daemons.each_ref().map(lines);
+    for (number, (reply, why)) in troubles().into_iter().enumerate() {
+        *trouble.lock().expect("nobody panics while it is held") = Some(reply);
+        if number == 0 {
+            send(&system, &[&under(THEIRS, true), &order("85123A", 1)]);
+        }
+        for daemon in &mut daemons {
+            daemon.wait_for_log(why, SOON);
+        }
+        assert_eq!(handled(&system), 0, "{why}");
+    }
+    let most = usize::try_from(since.elapsed().as_secs() / SAID_EVERY + 1).expect("a few");
+    for (daemon, before) in daemons.iter().zip(before) {
+        let log = daemon.log();
+        assert!(log.contains("schema 77"), "{log}");
+        assert!(lines(daemon) - before <= most, "more than {most} lines\n{log}");
+    }
+
+    *trouble.lock().expect("nobody panics while it is held") = None;
+    for daemon in &mut daemons {
+        daemon.wait_for_log("going on", ASKED_AGAIN);
+    }
+    system.wait_caught_up("inventory");
+    system.wait_caught_up("payment");
+    for topic in ["orders.inventory.dlq", "orders.payment.dlq"] {
+        assert_eq!(cluster::record_count(&system.brokers(), topic), 0, "{topic}");
+    }
+    assert_eq!(ids(&system, "inventory").len(), 2);
+    assert_clean(&system);
+    for daemon in &mut daemons {
+        assert!(daemon.stop(END).success(), "{}", daemon.log());
+    }
+}
+
+/// What a registry answers in the place of what it knows.
+type Trouble = Arc<Mutex<Option<Reply>>>;
+
+/// A registry that can be put into trouble.
+fn in_trouble(book: &Book, trouble: &Trouble) -> Stub {
+    let (book, trouble) = (book.clone(), Arc::clone(trouble));
+    Stub::start(move |asked| {
+        let trouble = trouble.lock().expect("nobody panics while it is held").clone();
+        trouble.unwrap_or_else(|| book.answer(asked))
+    })
+}
+
+/// What says nothing about a record, and how a lane tells of it. A password is mended while the lane waits, as all else is.
+fn troubles() -> [(Reply, &'static str); 3] {
+    [
+        (
+            Reply::problem(500, 50_001, "no database"),
+            "cannot answer now: 500 Internal Server Error: no database",
+        ),
+        (Reply::html(200), "is not a schema registry: it answers with HTML"),
+        (
+            Reply::problem(401, 40_101, "who is there?"),
+            "refuses: 401 Unauthorized: who is there?",
+        ),
+    ]
+}
+
+fn lines(daemon: &Daemon) -> usize {
+    daemon.log().lines().count()
 }

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use orderflow_runtime::partitioner::partition_of;
 use orderflow_schemas::{EventType, history};
 use rdkafka::Message as _;
 use rdkafka::message::Headers as _;
@@ -11,7 +12,7 @@ use serde_json::{Value, json};
 use super::stub::{Book, Reply, Stub};
 use super::support::cluster;
 use super::support::process::Daemon;
-use super::support::records::{Made, order};
+use super::support::records::{Made, order, order_of_lines};
 use super::support::system::System;
 use super::support::wait_until;
 use super::{END, assert_clean, ids, prepare};
@@ -27,6 +28,10 @@ const SAID_EVERY: u64 = 10;
 
 /// What a daemon says of a lane that waits.
 const WAITING: &str = "waiting: the next record cannot be read without it";
+
+/// The longest that a member of a group may not poll, just above a session as short as brokers allow.
+const UNPOLLED: Duration = Duration::from_millis(6_500);
+const SESSION: &str = "6s";
 
 /// Ids that nobody has heard of when their records come.
 const THEIRS: u32 = 77;
@@ -204,4 +209,79 @@ fn troubles() -> [(Reply, &'static str); 3] {
 
 fn lines(daemon: &Daemon) -> usize {
     daemon.log().lines().count()
+}
+
+#[test]
+#[ignore = "needs Kafka's jars; run by ./tests/run"]
+fn a_daemon_that_waits_for_the_registry_keeps_its_place_in_the_group() {
+    let book = Book::default();
+    let stub = serve(&book, "127.0.0.1:0");
+    let address = stub.address.to_string();
+    let system = System::start(2).with_registry(&stub.url());
+    prepare(&system);
+    let mut inventory = run_tightly(&system);
+    system.wait_caught_up("inventory");
+    drop(stub);
+    let theirs = under(THEIRS, true);
+    let stuck = partition_of(theirs.key.as_bytes(), 2);
+    send(&system, &[&theirs]);
+    inventory.wait_for_log(WAITING, SOON);
+
+    // Behind it come more than a lane keeps, 400 KiB, so that its partition is paused. The other one goes on.
+    let since = Instant::now();
+    let behind: Vec<_> = (0..400).map(|_| long_order_on(stuck)).collect();
+    send(&system, &behind.iter().collect::<Vec<_>>());
+    let mut others = 0;
+    while since.elapsed() < 2 * UNPOLLED {
+        send(&system, &[&order_on(1 - stuck)]);
+        others += 1;
+        wait_until("an order of the other partition", SOON, || {
+            handled_of(&system, 1 - stuck) == others
+        });
+    }
+    assert_eq!(handled_of(&system, stuck), 0);
+    let log = inventory.log();
+    assert_eq!(log.matches("assigned").count(), 1, "{log}");
+    assert!(!log.contains("revoked") && !log.contains("poll interval"), "{log}");
+
+    book.put(THEIRS, "somebody.elses", &their_schema());
+    let _stub = serve(&book, &address);
+    inventory.wait_for_log("going on", ASKED_AGAIN);
+    system.wait_caught_up("inventory");
+    let all = 1 + behind.len() + usize::try_from(others).expect("a count");
+    assert_eq!(ids(&system, "inventory").len(), all, "a fact of each order");
+    assert!(inventory.stop(END).success(), "{}", inventory.log());
+}
+
+/// A daemon that the group puts out when it does not poll for a moment, with lanes that keep little.
+fn run_tightly(system: &System) -> Daemon {
+    let mut command = system.orderflow();
+    command
+        .args(["run", "inventory"])
+        .arg("-X")
+        .arg(format!("max.poll.interval.ms={}", UNPOLLED.as_millis()))
+        .env("ORDERFLOW_RUNTIME_SESSION_TIMEOUT", SESSION)
+        .env("ORDERFLOW_RUNTIME_LANE_BUFFERED_BYTES", "160KiB");
+    Daemon::start(&mut command, &system.log_file("inventory"))
+}
+
+fn order_on(partition: i32) -> Made {
+    drawn(partition, || order("85123A", 1))
+}
+
+/// An order of more than 1 KiB.
+fn long_order_on(partition: i32) -> Made {
+    drawn(partition, || order_of_lines("85123A", 1, 100))
+}
+
+/// The first whose key belongs to one of two partitions.
+fn drawn(partition: i32, make: impl FnMut() -> Made) -> Made {
+    std::iter::repeat_with(make)
+        .find(|made| partition_of(made.key.as_bytes(), 2) == partition)
+        .expect("endless")
+}
+
+fn handled_of(system: &System, partition: i32) -> i64 {
+    let query = format!("SELECT next_offset FROM v_progress WHERE topic = 'orders' AND partition = {partition}");
+    system.number("inventory", &query).unwrap_or(0)
 }

@@ -12,8 +12,8 @@ use tempfile::TempDir;
 
 use crate::certificates::{Authority, Wanted};
 use crate::support::broker::{Broker, free_port};
-use crate::support::process::{Daemon, orderflow};
-use crate::support::tools::python;
+use crate::support::process::{Daemon, orderflow, stdout_of};
+use crate::support::tools::{kafka_tool, python};
 use crate::support::unique;
 
 /// May do everything.
@@ -24,6 +24,9 @@ pub(crate) const USERS: [&str; 4] = ["inventory", "payment", "shop", "looker"];
 
 /// Longest that a refusal may take; producers wait 30 s for brokers that do not answer.
 pub(crate) const REFUSED: Duration = Duration::from_secs(50);
+
+/// How clients show their password, unless a test says otherwise.
+const MECHANISM: &str = "SCRAM-SHA-512";
 
 /// What the listener `SECURE` presents: the certificate `secure`, until a test presents another.
 const PRESENTED: &str = "presented.both";
@@ -134,7 +137,16 @@ impl Guarded {
         self.broker.restart();
     }
 
-    /// The password of every user.
+    /// Gives a user another password under the mechanism that clients use here, with Kafka's own tool. Connections that are
+    /// open stay so.
+    pub(crate) fn change_password(&self, user: &str, password: &str) {
+        let mut configs = kafka_tool("kafka.admin.ConfigCommand");
+        configs.args(["--bootstrap-server", &self.broker.address(), "--alter"]);
+        configs.args(["--entity-type", "users", "--entity-name", user, "--add-config"]);
+        stdout_of(configs.arg(format!("{MECHANISM}=[password={password}]")));
+    }
+
+    /// The password of every user, until it is changed.
     pub(crate) fn password(&self) -> &str {
         &self.password
     }
@@ -169,7 +181,7 @@ impl Client {
     }
 
     pub(crate) fn scram(self, user: &str, password: &str) -> Self {
-        self.with("sasl.mechanism", "SCRAM-SHA-512")
+        self.with("sasl.mechanism", MECHANISM)
             .with("sasl.username", user)
             .with("sasl.password", password)
     }

@@ -157,7 +157,7 @@ impl Guarded {
 pub(crate) struct Client {
     folder: TempDir,
     file: String,
-    variables: Vec<(&'static str, &'static str)>,
+    variables: Vec<(&'static str, String)>,
 }
 
 impl Client {
@@ -191,8 +191,8 @@ impl Client {
     }
 
     /// Sets a variable of the environment.
-    pub(crate) fn set(&mut self, name: &'static str, value: &'static str) {
-        self.variables.push((name, value));
+    pub(crate) fn set(&mut self, name: &'static str, value: &str) {
+        self.variables.push((name, value.to_owned()));
     }
 
     fn written(self) -> Self {
@@ -210,7 +210,7 @@ impl Client {
         command
             .current_dir(self.path())
             .args(arguments)
-            .envs(self.variables.iter().copied());
+            .envs(self.variables.iter().map(|(name, value)| (*name, value)));
         command
     }
 

@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use crate::guarded::{ADMIN, Client, Guarded, Rights};
 use crate::refused;
+use crate::support::postgres::Database;
+use crate::support::process::stdout_of;
+use crate::support::tools::consumer_groups;
 use crate::support::wait_until;
 
 /// The document that says what each command needs.
@@ -109,6 +112,47 @@ fn a_right_that_is_withdrawn_ends_a_daemon_at_work() {
     let facts = || admin.run(&["topics", "tail", "inventory"]).lines().count();
     wait_until("a fact of each order", Duration::from_secs(30), || facts() >= 3);
     assert_eq!(daemon.stop(Duration::from_secs(10)).code(), Some(0), "{}", daemon.log());
+}
+
+/// Other requests are sent than under the classic protocol; the table is the same.
+#[test]
+#[ignore = "needs the feature tls, Kafka's jars and PostgreSQL; run by ./tests/run"]
+fn the_documented_rights_do_for_the_newer_group_protocol() {
+    let guarded = Guarded::start();
+    let mut rights = Rights::of(&guarded);
+    let admin = guarded.client(ADMIN);
+    admin.run(&["topics", "apply", "--partitions", "2"]);
+    for right in &documented()["run inventory"] {
+        rights.grant("inventory", right);
+    }
+    let database = Database::make();
+    let mut client = guarded.client("inventory");
+    client.set("ORDERFLOW_DATABASE", &database.url());
+    client.set("ORDERFLOW_RUNTIME_GROUP_PROTOCOL", "consumer");
+    let mut daemon = client.start(&["run", "inventory"]);
+    admin.run(&["stock", "receive", "85123A", "100", "--wait"]);
+    admin.run(&["order", "place", "--item", "85123A:6:2.55"]);
+    wait_until("the order's fact", Duration::from_secs(30), || {
+        let facts = admin.run(&["topics", "tail", "inventory"]);
+        facts.contains("InventoryReserved")
+    });
+    let mut groups = consumer_groups(&guarded.broker.address());
+    let newer = stdout_of(groups.args(["--list", "--type", "consumer"]));
+    assert!(newer.contains("inventory"), "it is no group of that protocol\n{newer}");
+    assert!(!daemon.log().contains("denies"), "{}", daemon.log());
+    assert_eq!(daemon.stop(Duration::from_secs(10)).code(), Some(0), "{}", daemon.log());
+
+    // Without the right to the group, or to what it reads, it is no member.
+    for right in [
+        "Read group inventory",
+        "Read topic orders",
+        "Read topic orders.inventory.redrive",
+    ] {
+        rights.revoke("inventory", right);
+        let said = refused(&client, &["run", "inventory"], "forbidden");
+        assert!(said.contains(&sentence(right)), "{right}\n{said}");
+        rights.grant("inventory", right);
+    }
 }
 
 fn who_works_with_the_daemons(guarded: &Guarded, rights: &mut Rights, documented: &BTreeMap<String, Vec<String>>) {

@@ -106,6 +106,20 @@ fn complains_seldom(daemon: &Daemon, why: &str, act: impl FnOnce()) {
         "more than {most} lines\n{}",
         daemon.log()
     );
+    repeats(daemon, why);
+}
+
+/// Once the consumer and the producer have said why, each says it again, or something newer, and not only that no broker is
+/// there, which librdkafka says more often.
+fn repeats(daemon: &Daemon, why: &str) {
+    let log = daemon.log();
+    let is_publishing = |line: &&str| line.contains("publishing: ");
+    let (producer, consumer): (Vec<&str>, Vec<&str>) = log.lines().partition(is_publishing);
+    for mut said in [producer.into_iter(), consumer.into_iter()] {
+        assert!(said.any(|line| line.contains(why)), "{log}");
+        let less = said.find(|line| line.contains("brokers are down") || line.contains("AllBrokersDown"));
+        assert_eq!(less, None, "{log}");
+    }
 }
 
 fn a_password_and_the_authority_do(guarded: &Guarded) {

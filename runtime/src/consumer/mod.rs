@@ -334,9 +334,9 @@ impl<H: Handler, S: Store> Edge<H, S> {
         if self.complained.is_some_and(|when| when.elapsed() < COMPLAIN) {
             return;
         }
-        let news = self.consumer.context().heard().news();
+        let why = self.consumer.context().heard().why(error);
         let observer = &self.with.shared.observer;
-        observer.trouble(None, &news.unwrap_or_else(|| error.to_string()));
+        observer.trouble(None, &why.unwrap_or_else(|| error.to_string()));
         self.complained = Some(Instant::now());
     }
 }

@@ -212,7 +212,29 @@ struct Said {
     refusal: Option<Refusal>,
     failure: Option<String>,
     /// Whichever came last.
-    newest: Option<String>,
+    newest: Lately,
+    /// Nobody has asked since it came.
+    is_news: bool,
+}
+
+/// The reason that was said last.
+#[derive(Debug, Default)]
+pub(crate) struct Lately(Option<(String, Instant)>);
+
+/// How long a reason may still be why no broker is there: while it lasts it is said again every 30 s.
+const HOLDS: Duration = Duration::from_mins(1);
+
+impl Lately {
+    /// Takes note of a reason.
+    pub(crate) fn hear(&mut self, reason: &str) {
+        self.0 = Some((reason.to_owned(), Instant::now()));
+    }
+
+    /// The last, unless it is too long ago to be today's.
+    pub(crate) fn reason(&self) -> Option<&str> {
+        let (reason, when) = self.0.as_ref()?;
+        (when.elapsed() < HOLDS).then_some(&**reason)
+    }
 }
 
 impl Heard {
@@ -234,7 +256,8 @@ impl Heard {
             Some(refusal) => said.refusal = Some(refusal),
             None => said.failure = Some(reason.to_owned()),
         }
-        said.newest = Some(reason.to_owned());
+        said.newest.hear(reason);
+        said.is_news = true;
     }
 
     /// The refusal, if there was one.
@@ -255,9 +278,14 @@ impl Heard {
         self.said().failure.clone()
     }
 
-    /// What was said since this was asked last, the newest of it.
-    pub fn news(&self) -> Option<String> {
-        self.said().newest.take()
+    /// The newest of what was said since this was asked last; or before it, where the error is only that no broker is
+    /// there: that follows each failure to reach one, while a failure that is the same as before is told twice a minute.
+    pub fn why(&self, error: &KafkaError) -> Option<String> {
+        let is_echo = error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown);
+        let mut said = self.said();
+        let is_news = std::mem::take(&mut said.is_news);
+        let newest = said.newest.reason().filter(|_| is_news || is_echo);
+        newest.map(str::to_owned)
     }
 
     fn said(&self) -> MutexGuard<'_, Said> {
@@ -299,6 +327,34 @@ pub(crate) fn log(level: RDKafkaLogLevel, facility: &str, line: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_reason_counts_until_another_is_said() {
+        let error = |code| KafkaError::Global(code);
+        let (down, refused) = (RDKafkaErrorCode::AllBrokersDown, RDKafkaErrorCode::Authentication);
+        let heard = Heard::default();
+        assert_eq!(heard.why(&error(down)), None);
+        heard.note(&error(refused), "wrong password");
+        heard.note(&error(down), "1/1 brokers are down");
+        for _ in 0..2 {
+            assert_eq!(heard.why(&error(down)).as_deref(), Some("wrong password"));
+        }
+        let other = RDKafkaErrorCode::PollExceeded;
+        assert_eq!(heard.why(&error(other)), None, "it is about something else");
+        heard.note(&error(RDKafkaErrorCode::BrokerTransportFailure), "nobody listens");
+        assert_eq!(heard.why(&error(down)).as_deref(), Some("nobody listens"));
+    }
+
+    #[test]
+    fn a_reason_of_long_ago_is_not_todays() {
+        let mut lately = Lately::default();
+        assert_eq!(lately.reason(), None);
+        lately.hear("wrong password");
+        assert_eq!(lately.reason(), Some("wrong password"));
+        let (_, when) = lately.0.as_mut().expect("it was heard");
+        *when = when.checked_sub(HOLDS).expect("the machine has run for longer");
+        assert_eq!(lately.reason(), None);
+    }
 
     #[test]
     fn who_asks_for_an_explanation_hears_it() {

@@ -13,7 +13,7 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext, PurgeConfig};
 use rdkafka::types::RDKafkaErrorCode as Code;
 
-use crate::kafka::{self, Connection, Tokens};
+use crate::kafka::{self, Connection, Lately, Tokens};
 use crate::settings::Settings;
 use crate::store::{Lane, OutboxRow, Sequence};
 
@@ -246,6 +246,8 @@ struct Arrived {
     returned: Returned,
     /// Something arrived since this was last looked at.
     news: bool,
+    /// What the client said last that says most.
+    why: Lately,
 }
 
 impl Inbox {
@@ -294,11 +296,13 @@ impl ClientContext for Inbox {
     fn error(&self, error: KafkaError, reason: &str) {
         let mut arrived = self.lock();
         arrived.news = true;
-        // Follows every other failure and says less.
-        let all_down = error.rdkafka_error_code() == Some(Code::AllBrokersDown);
-        if !all_down || arrived.returned.trouble.is_none() {
-            arrived.returned.trouble = Some(format!("publishing: {reason}"));
+        // Follows every other failure and says less. What failed as before is itself told twice a minute only.
+        let is_echo = error.rdkafka_error_code() == Some(Code::AllBrokersDown);
+        if !is_echo {
+            arrived.why.hear(reason);
         }
+        let trouble = format!("publishing: {}", arrived.why.reason().unwrap_or(reason));
+        arrived.returned.trouble = Some(trouble);
     }
 }
 

@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use orderflow_runtime::embedded::EmbeddedBroker;
 use orderflow_runtime::settings::Settings;
 use orderflow_runtime::store::sqlite::SqliteReader;
+use rustix::process::{Pid, Signal, kill_process};
 
 /// `orderflow run SERVICE` with nothing of this process's own configuration.
 pub(crate) fn command(executable: &Path, service: &str, data_dir: &Path, broker: &EmbeddedBroker) -> Command {
@@ -37,9 +38,10 @@ pub(crate) fn without_settings(command: &mut Command) {
     ours.for_each(|(name, _)| _ = command.env_remove(name));
 }
 
-/// SIGTERM without a crate for it: every system that has signals has `kill`.
+/// SIGTERM. Without the program `kill`, which a bare Debian has not.
 pub(crate) fn terminate(child: &Child) {
-    let _sent = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
+    // One that has ended already needs none.
+    let _sent = kill_process(Pid::from_child(child), Signal::TERM);
 }
 
 /// Orders a service has handled by now; 0 until there is a database to read.

@@ -10,7 +10,7 @@ pub(super) const INTERVAL: Duration = Duration::from_secs(1);
 
 /// The most that is loaded at once is as many times more than usual: with the defaults 16,000 effects, for a moment some
 /// 15 MiB, and for one lane of the process at a time.
-const MOST_PAGES: usize = 16;
+const MOST_PAGES: usize = 40;
 
 /// What the last load of effects was like.
 #[derive(Debug)]

@@ -33,7 +33,7 @@ pub struct EffectSettings {
     /// How long an open breaker lets nothing through, before one call probes whether the other side is back.
     pub breaker_cool_down: Duration,
     /// Effects of one lane kept in memory, counting those to be called and those to be asked about apart; further ones
-    /// stay in the database until there is room. 500 take about half a MiB.
+    /// stay in the database until there is room. 200 take about a fifth of a MiB.
     pub held: usize,
 }
 
@@ -50,7 +50,7 @@ impl Default for EffectSettings {
             ask_ceiling: Duration::from_mins(15),
             breaker_threshold: 50,
             breaker_cool_down: Duration::from_secs(5),
-            held: 500,
+            held: 200,
         }
     }
 }

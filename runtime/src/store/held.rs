@@ -29,8 +29,17 @@ const OVERHEAD: usize = 150;
 pub(super) struct Row {
     pub(super) version: Version,
     pub(super) body: Arc<str>,
-    /// Not written yet.
-    changed: bool,
+    /// The version that the database has, where this one is not written yet.
+    replaces: Option<Version>,
+}
+
+/// A row that is to be written over the one of version `replaces`, which may be several versions older.
+#[derive(Debug)]
+pub(super) struct Changed<'a> {
+    pub(super) key: &'a str,
+    pub(super) replaces: Version,
+    pub(super) version: Version,
+    pub(super) body: &'a str,
 }
 
 impl Held {
@@ -62,7 +71,7 @@ impl Held {
         let row = Row {
             version,
             body,
-            changed: false,
+            replaces: None,
         };
         self.entities[at].1.entry(Arc::clone(&key.key)).or_insert(row);
     }
@@ -97,24 +106,19 @@ impl Held {
         let Some(row) = row.filter(|row| row.version == version) else {
             return false;
         };
+        row.replaces.get_or_insert(version);
         row.version += 1;
-        row.changed = true;
         row.body = Arc::clone(body);
         true
     }
 
     /// What was changed since the last time, in the order of keys within each entity. It counts as written from now on.
-    pub(super) fn take_changed(&mut self) -> Vec<(Rank, Vec<(&str, &Row)>)> {
+    pub(super) fn take_changed(&mut self) -> Vec<(Rank, Vec<Changed<'_>>)> {
         self.entities
             .iter_mut()
             .map(|(entity, rows)| {
-                let mut changed: Vec<(&str, &Row)> = Vec::new();
-                for (key, row) in rows.iter_mut() {
-                    if std::mem::take(&mut row.changed) {
-                        changed.push((key, row));
-                    }
-                }
-                changed.sort_unstable_by_key(|(key, _)| *key);
+                let mut changed: Vec<_> = rows.iter_mut().filter_map(|(key, row)| row.take_change(key)).collect();
+                changed.sort_unstable_by_key(|row| row.key);
                 (*entity, changed)
             })
             .collect()
@@ -129,6 +133,19 @@ impl Held {
     /// Nothing is known of the database any more.
     pub(super) fn forget(&mut self) {
         *self = Self::default();
+    }
+}
+
+impl Row {
+    fn take_change<'a>(&'a mut self, key: &'a str) -> Option<Changed<'a>> {
+        let replaces = self.replaces.take()?;
+        let Self { version, body, .. } = self;
+        Some(Changed {
+            key,
+            replaces,
+            version: *version,
+            body,
+        })
     }
 }
 

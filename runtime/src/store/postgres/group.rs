@@ -1,13 +1,13 @@
 //! Transactions that the units of many lanes share, as on SQLite.
 //!
 //! A *group* is an open transaction. It begins with the first unit; the lanes that wait when the first is whole join, and
-//! then it is committed. Rows that many lanes change are locked and read once a group and written once: apart, lanes of
-//! one process would wait for one another's commit and write each of these rows for each lane.
+//! then it is committed. Rows that many lanes change are read once a group and written once: apart, lanes of one process
+//! would wait for one another's commit and write each of these rows for each lane.
 //!
 //! While a group ends the next one is under way, in a session of its own and with other lanes: it begins, and lets its
 //! events in.
 //!
-//! Units of a group ask for rows one after the other, so no order of locks holds over the whole group. Groups that lock
+//! Units of a group ask for rows one after the other, so no order of locks holds over the whole group. Groups that work on
 //! shared rows therefore take turns, of one process as of several, by an advisory lock from the first such row to the end.
 
 use std::sync::Arc;
@@ -186,7 +186,7 @@ impl Group {
         self.lease.session()
     }
 
-    /// Locks and holds those of the rows that are there and not held yet.
+    /// Loads and holds those of the rows that are there and not held yet.
     pub(super) async fn fetch(&self, keys: impl Iterator<Item = &RowKey>) -> Result<(), Failure> {
         let missing = state::by_entity(self.units.missing(keys));
         let session = self.session()?;

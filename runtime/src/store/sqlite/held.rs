@@ -46,8 +46,8 @@ pub(super) fn insert(connection: &Connection, rows: &[StoredRow]) -> Result<(), 
 pub(super) fn flush(held: &mut Held, connection: &Connection) -> Result<(), Failure> {
     for (entity, changed) in held.take_changed() {
         let mut update = state::Update::prepare(connection)?;
-        for (key, row) in changed {
-            update.one(entity.name, key, (row.version, &row.body))?;
+        for row in changed {
+            update.one(entity.name, row.key, (row.version, row.body))?;
         }
     }
     if held.bytes() > KEPT_BYTES {

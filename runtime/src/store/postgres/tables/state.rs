@@ -5,28 +5,36 @@ use tokio_postgres::Row as SqlRow;
 use super::get;
 use crate::rows::{Rank, RowKey, StoredRow, Version};
 use crate::store::StoreError;
-use crate::store::held::{Row, json};
+use crate::store::held::{Changed, json};
 use crate::store::postgres::failure::Failure;
 use crate::store::postgres::session::Session;
 
-pub(in crate::store::postgres) const STATEMENTS: &[&str] = &[LOAD, INSERT, UPDATE];
+pub(in crate::store::postgres) const STATEMENTS: &[&str] = &[LOCK, LOAD, INSERT, UPDATE];
 
 /// Locks in the order of keys: the rows are asked for one after the other, as they are given.
-const LOAD: &str = "SELECT s.key, s.version, s.body FROM unnest($2::text[]) AS w (key) CROSS JOIN LATERAL \
+const LOCK: &str = "SELECT s.key, s.version, s.body FROM unnest($2::text[]) AS w (key) CROSS JOIN LATERAL \
     (SELECT key, version, body FROM state WHERE entity = $1 AND key = w.key FOR UPDATE) AS s";
+
+/// Rows that nobody else writes now: whoever reads them has the turn. `OFFSET 0` leaves one way to find them.
+const LOAD: &str = "SELECT s.key, s.version, s.body FROM unnest($2::text[]) AS w (key) CROSS JOIN LATERAL \
+    (SELECT key, version, body FROM state WHERE entity = $1 AND key = w.key OFFSET 0) AS s";
 
 /// In the order given, which is that of locks: an insert waits for another's insert of the same key.
 const INSERT: &str = "INSERT INTO state (entity, key, version, body) \
     SELECT $1, w.key, 1, w.body FROM unnest($2::text[], $3::text[]) AS w (key, body)";
 
-/// Rows that this transaction has locked. An upsert always goes by the primary key, where a join's way depends on what
-/// the table looked like when it was planned. It counts the rows that were there: they keep their lock in `xmax`, and a
-/// row that was not there has none.
+/// Each row if it is still as it was loaded. An upsert always goes by the primary key, where a join's way depends on what
+/// the table looked like when it was planned; but it knows no values beside those of columns, so the version that was loaded
+/// and how often the row was changed since come as one number ([`step`]). It counts the rows that were there: the upsert
+/// locks them first, which is in `xmax`, and a row that was not there has none.
 const UPDATE: &str = "WITH written AS (INSERT INTO state AS s (entity, key, version, body) \
-        SELECT $1, w.key, w.version, w.body FROM unnest($2::text[], $3::bigint[], $4::text[]) AS w (key, version, body) \
-        ON CONFLICT (entity, key) DO UPDATE SET version = excluded.version, body = excluded.body \
-        WHERE s.version < excluded.version RETURNING xmax <> 0 AS was_there) \
+        SELECT $1, w.key, w.step, w.body FROM unnest($2::text[], $3::bigint[], $4::text[]) AS w (key, step, body) \
+        ON CONFLICT (entity, key) DO UPDATE SET version = s.version + (excluded.version & 1048575), body = excluded.body \
+        WHERE s.version = excluded.version >> 20 RETURNING xmax <> 0 AS was_there) \
     SELECT count(*) FROM written WHERE was_there";
+
+/// Bits for how often a row was changed in one transaction: at most once by each lane.
+const CHANGES: u32 = 20;
 
 /// One row, as [`EACH`].
 pub(in crate::store::postgres) const ONE: &str = "SELECT key, version, body FROM state WHERE entity = $1 AND key = $2";
@@ -40,13 +48,15 @@ pub(in crate::store::postgres) fn read(row: &SqlRow) -> Result<(String, Version,
     Ok((get(row, 0)?, get(row, 1)?, get(row, 2)?))
 }
 
-/// Locks and loads the rows of one entity: those that are there, with version and body.
+/// Loads the rows of one entity: those that are there, with version and body. Those that lanes share are not locked, for
+/// whoever has the turn is alone with them; of the others one may be shared and not said to be.
 pub(in crate::store::postgres) async fn load(
     session: &Session,
     entity: Rank,
     keys: &[&str],
 ) -> Result<Vec<StoredRow>, Failure> {
-    let rows = session.query(LOAD, &[&entity.name, &keys]).await?;
+    let sql = if entity.shared { LOAD } else { LOCK };
+    let rows = session.query(sql, &[&entity.name, &keys]).await?;
     let stored = rows.iter().map(|row| {
         let (key, version, body) = read(row)?;
         Ok(StoredRow {
@@ -86,26 +96,28 @@ pub(in crate::store::postgres) async fn insert(session: &Session, rows: &[&Store
     }
 }
 
-/// Writes rows of one entity that this transaction has locked, in the order of keys.
+/// Writes rows of one entity that this transaction has loaded, in the order of keys.
 pub(in crate::store::postgres) async fn update(
     session: &Session,
     entity: Rank,
-    rows: &[(&str, &Row)],
+    rows: &[Changed<'_>],
 ) -> Result<(), Failure> {
     if rows.is_empty() {
         return Ok(());
     }
-    let keys: Vec<&str> = rows.iter().map(|(key, _)| *key).collect();
-    let versions: Vec<Version> = rows.iter().map(|(_, row)| row.version).collect();
-    let bodies: Vec<&str> = rows.iter().map(|(_, row)| &*row.body).collect();
-    let row = session.row(UPDATE, &[&entity.name, &keys, &versions, &bodies]).await?;
+    let keys: Vec<&str> = rows.iter().map(|row| row.key).collect();
+    let steps: Vec<i64> = rows.iter().map(step).collect();
+    let bodies: Vec<&str> = rows.iter().map(|row| row.body).collect();
+    let row = session.row(UPDATE, &[&entity.name, &keys, &steps, &bodies]).await?;
     if super::counted(&row, 0)? == keys.len() as u64 {
         return Ok(());
     }
-    let name = entity.name;
-    Err(Failure::halt(format!(
-        "rows of {name} are locked, but not in the database"
-    )))
+    Err(stale(entity))
+}
+
+/// From which version to which, as [`UPDATE`] takes it.
+const fn step(row: &Changed<'_>) -> i64 {
+    row.replaces << CHANGES | (row.version - row.replaces)
 }
 
 fn stale(entity: Rank) -> Failure {

@@ -2,13 +2,19 @@
 
 mod postgres;
 
+use std::time::{Duration, Instant};
+
 use orderflow_runtime::rows::{Entity, RowKey, StoredRow};
 use orderflow_runtime::store::postgres::{PostgresOptions, PostgresStore, PostgresUnit};
-use orderflow_runtime::store::{Store, StoreError, Turn, Unit, Writes};
+use orderflow_runtime::store::{Admission, Arrival, Store, StoreError, Turn, Unit, Writes};
+use uuid::Uuid;
 
-use self::postgres::{Schema, ask};
+use self::postgres::{Schema, ask, connect};
 
 const SHELF: Entity<u64> = Entity::shared("shelf", 1);
+
+/// How soon a statement has to be seen waiting.
+const SEEN: Duration = Duration::from_secs(30);
 
 async fn started(schema: &Schema) -> (PostgresStore, Turn) {
     let store = PostgresStore::open(schema.address(), PostgresOptions::default()).await;
@@ -72,4 +78,42 @@ async fn a_shared_row_that_changed_since_it_was_loaded_is_loaded_again() {
         );
         assert_eq!(ask(&schema.url(), &now).await, left.0 + 1, "{sql}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL; run by ./tests/run"]
+async fn an_event_that_comes_in_elsewhere_meanwhile_is_a_duplicate() {
+    let schema = Schema::fresh();
+    let (store, at) = started(&schema).await;
+    let arrival = Arrival {
+        id: Uuid::from_u128(7),
+        hash: [0; 16],
+        event_time: 1,
+        redriven: None,
+    };
+    let stranger = connect(&schema.url()).await;
+    let hash = "00".repeat(16);
+    let entering = format!(
+        "BEGIN; INSERT INTO {}.inbox VALUES ('{}', 1, 1, 0, '\\x{hash}')",
+        schema.name(),
+        arrival.id
+    );
+    stranger.batch_execute(&entering).await.expect("let in");
+    let admitting = tokio::spawn({
+        let store = store.clone();
+        async move { store.begin(at, 0).await?.admit(&[], &[arrival]).await }
+    });
+    let waiting = format!(
+        "SELECT count(*) FROM pg_locks WHERE NOT granted AND pid IN \
+         (SELECT pid FROM pg_locks WHERE relation = '{}.inbox'::regclass)",
+        schema.name()
+    );
+    let deadline = Instant::now() + SEEN;
+    while ask(&schema.url(), &waiting).await == 0 {
+        assert!(Instant::now() < deadline, "nobody waits for the other transaction");
+    }
+    stranger.batch_execute("COMMIT").await.expect("committed");
+    assert_eq!(admitting.await.expect("no panic"), Err(stale("inbox")));
+    let mut unit = store.begin(at, 0).await.expect("begun again");
+    assert_eq!(unit.admit(&[], &[arrival]).await, Ok(vec![Admission::Duplicate]));
 }

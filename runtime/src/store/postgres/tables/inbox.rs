@@ -8,20 +8,27 @@ use uuid::Uuid;
 use super::get;
 use crate::store::postgres::failure::Failure;
 use crate::store::postgres::redrive::{Redrive, Standing};
-use crate::store::postgres::session::Session;
+use crate::store::postgres::session::{Session, Values};
 use crate::store::{Admission, Arrival, DeadRow, InboxCounts, InboxRow, StoreError};
 
 const APPLIED: i16 = 0;
 const DEAD: i16 = 1;
 
-pub(in crate::store::postgres) const STATEMENTS: &[&str] = &[ENTER, HORIZON, FOUND, HELD, REVIVE, BURY, FORGET];
+pub(in crate::store::postgres) const STATEMENTS: &[&str] =
+    &[ENTER_ALL, ENTER, HORIZON, FOUND, HELD, REVIVE, BURY, FORGET];
 
-/// One row back, whatever the batch: the ids that went in, or nothing where all of them did.
+/// All of them or, where one of the ids is there already, none. Looking for the ids together and inserting them plainly takes
+/// half the time of [`ENTER`].
+const ENTER_ALL: &str = "INSERT INTO inbox (id, hash, event_time, handled_at, status) \
+    SELECT unnest($1::uuid[]), unnest($2::bytea[]), unnest($3::bigint[]), $4, 0 \
+    WHERE NOT EXISTS (SELECT FROM inbox WHERE id = ANY ($1))";
+
+/// One row back, whatever the batch: the ids that went in.
 const ENTER: &str = "WITH entered AS (INSERT INTO inbox (id, hash, event_time, handled_at, status) \
         SELECT a.id, a.hash, a.event_time, $4, 0 FROM unnest($1::uuid[], $2::bytea[], $3::bigint[]) \
             AS a (id, hash, event_time) \
         ON CONFLICT (id) DO NOTHING RETURNING id) \
-    SELECT CASE WHEN count(*) < cardinality($1::uuid[]) THEN coalesce(array_agg(id), '{}') END FROM entered";
+    SELECT coalesce(array_agg(id), '{}') FROM entered";
 
 const HORIZON: &str = "SELECT inbox_horizon FROM meta";
 
@@ -83,22 +90,16 @@ async fn admit_new(session: &Session, arrivals: &[&Arrival], now: i64) -> Result
     // In the order of ids, which is that of locks. Stable: of two arrivals with one id the first is the one that is new.
     first.sort_by_key(|arrival| arrival.id);
     first.dedup_by_key(|arrival| arrival.id);
-    let (entered, horizon) = tokio::try_join!(biased; enter(session, &first, now), horizon(session))?;
-    let seen: Vec<Uuid> = match &entered {
-        None => Vec::new(),
-        Some(entered) => first
-            .iter()
-            .map(|arrival| arrival.id)
-            .filter(|id| !entered.contains(id))
-            .collect(),
-    };
+    let entering = Entering::new(&first, now);
+    let (all, mut horizon) = tokio::try_join!(biased; entering.all(session), read_horizon(session))?;
+    let mut seen = Vec::new();
+    if !all {
+        (seen, horizon) = tokio::try_join!(biased; entering.each(session), read_horizon(session))?;
+    }
     let standing = standing(session, FOUND, &seen).await?;
     if standing.len() < seen.len() {
         // Forgotten between two statements: what was there is not there any more, and the next try says so.
-        return Err(StoreError::Stale {
-            entity: "inbox".to_owned(),
-        }
-        .into());
+        return Err(stale());
     }
     let mut hashes: HashMap<Uuid, [u8; 16]> = standing.iter().map(|(id, standing)| (*id, standing.hash)).collect();
     let mut judge = |arrival: &&Arrival| match hashes.get(&arrival.id) {
@@ -116,18 +117,47 @@ async fn admit_new(session: &Session, arrivals: &[&Arrival], now: i64) -> Result
     Ok(arrivals.iter().map(&mut judge).collect())
 }
 
-/// The ids that went in; `None` says all.
-async fn enter(session: &Session, arrivals: &[&Arrival], now: i64) -> Result<Option<HashSet<Uuid>>, Failure> {
-    let ids: Vec<Uuid> = arrivals.iter().map(|arrival| arrival.id).collect();
-    let hashes: Vec<&[u8]> = arrivals.iter().map(|arrival| &arrival.hash[..]).collect();
-    let times: Vec<i64> = arrivals.iter().map(|arrival| arrival.event_time).collect();
-    let row = session.row(ENTER, &[&ids, &hashes, &times, &now]).await?;
-    let entered: Option<Vec<Uuid>> = get(&row, 0)?;
-    Ok(entered.map(|entered| entered.into_iter().collect()))
+/// Rows to be, in columns.
+struct Entering<'a> {
+    ids: Vec<Uuid>,
+    hashes: Vec<&'a [u8]>,
+    times: Vec<i64>,
+    now: i64,
+}
+
+impl<'a> Entering<'a> {
+    fn new(arrivals: &[&'a Arrival], now: i64) -> Self {
+        Self {
+            ids: arrivals.iter().map(|arrival| arrival.id).collect(),
+            hashes: arrivals.iter().map(|arrival| &arrival.hash[..]).collect(),
+            times: arrivals.iter().map(|arrival| arrival.event_time).collect(),
+            now,
+        }
+    }
+
+    /// Lets all of them in, or none; whether it did.
+    async fn all(&self, session: &Session) -> Result<bool, Failure> {
+        let values: Values = &[&self.ids, &self.hashes, &self.times, &self.now];
+        match session.execute(ENTER_ALL, values).await {
+            // Another transaction let it in since they were looked for.
+            Err(failure) if failure.is_taken("inbox") => Err(stale()),
+            entered => Ok(entered? == self.ids.len() as u64),
+        }
+    }
+
+    /// Lets each of them in that is not there; those that were.
+    async fn each(&self, session: &Session) -> Result<Vec<Uuid>, Failure> {
+        let row = session
+            .row(ENTER, &[&self.ids, &self.hashes, &self.times, &self.now])
+            .await?;
+        let entered: Vec<Uuid> = get(&row, 0)?;
+        let entered: HashSet<Uuid> = entered.into_iter().collect();
+        Ok(self.ids.iter().copied().filter(|id| !entered.contains(id)).collect())
+    }
 }
 
 /// Read after the ids went in: whoever forgets raises it first, so an id whose row is gone meets the raised one.
-async fn horizon(session: &Session) -> Result<i64, Failure> {
+async fn read_horizon(session: &Session) -> Result<i64, Failure> {
     get(&session.row(HORIZON, &[]).await?, 0)
 }
 
@@ -148,13 +178,15 @@ async fn readmit(session: &Session, arrivals: &[&Arrival], now: i64) -> Result<V
         session.execute(REVIVE, &[&redrive.revived, &now]).await?;
     }
     let entered: Vec<&Arrival> = redrive.entered.iter().collect();
-    if !entered.is_empty() && enter(session, &entered, now).await?.is_some() {
-        return Err(StoreError::Stale {
-            entity: "inbox".to_owned(),
-        }
-        .into());
+    if !entered.is_empty() && !Entering::new(&entered, now).all(session).await? {
+        return Err(stale());
     }
     Ok(admissions)
+}
+
+fn stale() -> Failure {
+    let entity = "inbox".to_owned();
+    StoreError::Stale { entity }.into()
 }
 
 async fn standing(session: &Session, sql: &'static str, ids: &[Uuid]) -> Result<HashMap<Uuid, Standing>, Failure> {

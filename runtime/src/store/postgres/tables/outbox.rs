@@ -15,8 +15,8 @@ pub(in crate::store::postgres) const STATEMENTS: &[&str] = &[WRITE, AFTER, FORGE
 
 const WRITE: &str = "INSERT INTO outbox (lane, written_at, sequence, event_id, topic, partition, timestamp, key, value, \
         packed_headers, reason) \
-    SELECT $1, $2, f.* FROM unnest($3::bigint[], $4::uuid[], $5::text[], $6::integer[], $7::bigint[], $8::bytea[], \
-        $9::bytea[], $10::bytea[], $11::text[]) AS f";
+    SELECT $1, $2, unnest($3::bigint[]), unnest($4::uuid[]), unnest($5::text[]), unnest($6::integer[]), \
+        unnest($7::bigint[]), unnest($8::bytea[]), unnest($9::bytea[]), unnest($10::bytea[]), unnest($11::text[])";
 
 /// Facts of a lane after a sequence, in order.
 pub(in crate::store::postgres) const AFTER: &str = "SELECT sequence, event_id, topic, partition, timestamp, key, value, \

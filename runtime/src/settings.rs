@@ -15,7 +15,8 @@ pub struct Settings {
     pub batch_records: Option<usize>,
     /// Bytes fetched and not yet handled, over all lanes; full for two seconds, they are divided among the lanes. Above one fetch.
     pub buffered_bytes: usize,
-    /// Bytes of one lane fetched and not yet handled; beyond it the lane's partitions are paused.
+    /// Bytes of one lane fetched and not yet handled; beyond it the lane's partitions are paused, until half is handled. That
+    /// half is what the lane lives on until the next fetch, so it has to be several batches.
     pub lane_buffered_bytes: usize,
     /// Facts of one lane made and not yet acknowledged; beyond it the lane takes no record, answer or timer.
     pub in_flight_facts: usize,
@@ -99,7 +100,7 @@ impl Default for Settings {
         Self {
             batch_records: None,
             buffered_bytes: 10 << 20,
-            lane_buffered_bytes: 2 << 20,
+            lane_buffered_bytes: 4 << 20,
             in_flight_facts: 1_000,
             drain: Duration::from_secs(3),
             session_timeout: Duration::from_secs(20),

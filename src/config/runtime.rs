@@ -6,7 +6,7 @@ use orderflow_operations::topics::tail;
 use orderflow_runtime::settings::{Cluster, GroupProtocol, Settings, StartAt};
 
 use super::resolved::{parse, truth};
-use super::said::Said;
+use super::said::{Origin, Said};
 use crate::report::Failure;
 use crate::units;
 
@@ -22,7 +22,7 @@ pub(super) fn settings(said: &Said) -> Result<Settings, Failure> {
     let settings = Settings {
         batch_records: parse(said, "runtime.batch_records", batch_records)?,
         buffered_bytes: read.bytes("runtime.buffered_bytes")?,
-        lane_buffered_bytes: read.bytes("runtime.lane_buffered_bytes")?,
+        lane_buffered_bytes: lane_buffered_bytes(said)?,
         in_flight_facts: read.count("runtime.in_flight_facts")?,
         drain: read.duration("runtime.drain")?,
         session_timeout: read.duration("runtime.session_timeout")?,
@@ -126,6 +126,17 @@ fn batch_records(text: &str) -> Result<Option<usize>, String> {
     Ok(Some(records))
 }
 
+/// Who gives all lanes less than one of them has by default has not said that one may have more.
+fn lane_buffered_bytes(said: &Said) -> Result<usize, Failure> {
+    const KEY: &str = "runtime.lane_buffered_bytes";
+    let bytes = Read(said).bytes(KEY)?;
+    if said.value(KEY)?.origin == Origin::Default {
+        Ok(bytes.min(Read(said).bytes("runtime.buffered_bytes")?))
+    } else {
+        Ok(bytes)
+    }
+}
+
 fn start(text: &str) -> Result<StartAt, String> {
     match text {
         "earliest" => Ok(StartAt::Earliest),
@@ -197,6 +208,14 @@ mod tests {
             ..Settings::default()
         };
         assert_eq!(none.check().map_err(|invalid| invalid.setting), Err("batch_records"));
+    }
+
+    #[test]
+    fn a_lane_holds_at_most_what_all_may_unless_it_is_said_to_hold_more() {
+        let of = |key, text| settings(&Said::only(key, text)).map(|settings| settings.lane_buffered_bytes);
+        assert_eq!(of("runtime.buffered_bytes", "3MiB"), Ok(3 << 20));
+        assert_eq!(of("runtime.buffered_bytes", "30MiB"), Ok(4 << 20));
+        assert!(of("runtime.lane_buffered_bytes", "30MiB").is_err());
     }
 
     #[test]

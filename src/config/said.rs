@@ -113,6 +113,15 @@ impl Said {
         }
     }
 
+    /// What holds when one value is said by a flag.
+    #[cfg(test)]
+    pub(crate) fn only(key: &str, text: &str) -> Self {
+        let mut said = Self::nothing();
+        let (text, origin) = (text.to_owned(), Origin::Flag("--a-test"));
+        said.values.insert(key.to_owned(), Value { text, origin });
+        said
+    }
+
     /// The value of a known setting.
     ///
     /// # Errors

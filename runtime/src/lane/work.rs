@@ -94,6 +94,12 @@ impl<P, H: Handler, S: Store> Lane<P, H, S> {
             StoreError::Unknown(why) if made => self.resolve(&why, wait).await,
             // Two lanes that both made the same new row would do so again, side by side.
             StoreError::Stale { .. } => {
+                if *wait == RETRY_LAST {
+                    self.desk
+                        .shared
+                        .observer
+                        .trouble(Some(self.desk.lane()), &error.to_string());
+                }
                 rest(wait).await;
                 Ok(Mend::Again)
             }

@@ -36,6 +36,9 @@ const UPDATE: &str = "WITH written AS (INSERT INTO state AS s (entity, key, vers
 /// Bits for how often a row was changed in one transaction: at most once by each lane.
 const CHANGES: u32 = 20;
 
+/// No service comes to a version beyond it.
+const VERSIONS: Version = 1 << (62 - CHANGES);
+
 /// One row, as [`EACH`].
 pub(in crate::store::postgres) const ONE: &str = "SELECT key, version, body FROM state WHERE entity = $1 AND key = $2";
 
@@ -49,7 +52,7 @@ pub(in crate::store::postgres) fn read(row: &SqlRow) -> Result<(String, Version,
 }
 
 /// Loads the rows of one entity: those that are there, with version and body. Those that lanes share are not locked, for
-/// whoever has the turn is alone with them; of the others one may be shared and not said to be.
+/// whoever has the turn is alone with them. The others are, since an entity may be shared and not said to be.
 pub(in crate::store::postgres) async fn load(
     session: &Session,
     entity: Rank,
@@ -106,6 +109,12 @@ pub(in crate::store::postgres) async fn update(
         return Ok(());
     }
     let keys: Vec<&str> = rows.iter().map(|row| row.key).collect();
+    if let Some(row) = rows.iter().find(|row| row.replaces >= VERSIONS) {
+        let (name, key, version) = (entity.name, row.key, row.replaces);
+        return Err(Failure::halt(format!(
+            "{name} {key:?} has version {version}, which no service has written"
+        )));
+    }
     let steps: Vec<i64> = rows.iter().map(step).collect();
     let bodies: Vec<&str> = rows.iter().map(|row| row.body).collect();
     let row = session.row(UPDATE, &[&entity.name, &keys, &steps, &bodies]).await?;
@@ -123,4 +132,23 @@ const fn step(row: &Changed<'_>) -> i64 {
 fn stale(entity: Rank) -> Failure {
     let entity = entity.name.to_owned();
     StoreError::Stale { entity }.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_statement_takes_a_step_apart_as_it_was_made() {
+        let row = Changed {
+            key: "a",
+            replaces: 7,
+            version: 10,
+            body: "1",
+        };
+        let mask = (1_i64 << CHANGES) - 1;
+        assert_eq!((step(&row) >> CHANGES, step(&row) & mask), (7, 3));
+        assert!(UPDATE.contains(&format!("excluded.version & {mask})")));
+        assert!(UPDATE.contains(&format!("excluded.version >> {CHANGES} ")));
+    }
 }

@@ -106,6 +106,7 @@ macro_rules! store_conformance_cases {
             inbox:
                 an_event_is_new_once,
                 an_event_is_new_in_one_lane,
+                an_event_is_new_in_one_of_two_lanes_at_once,
                 twice_in_one_batch,
                 a_dropped_unit_lets_nothing_in,
                 a_dead_event_is_known,

@@ -3,7 +3,7 @@
 use super::Ground;
 use super::hand::{Hand, NOON, arrival, dead, redriven};
 use crate::store::Admission::{Conflict, Duplicate, New, NotDead, Redriven, TooOld};
-use crate::store::{Arrival, Retention, Store, Unit};
+use crate::store::{Admission, Arrival, Retention, Store, StoreError, Unit};
 
 /// New once, then a duplicate; the same id with other bytes is a conflict and overwrites nothing.
 pub async fn an_event_is_new_once<G: Ground>(ground: G) {
@@ -19,6 +19,41 @@ pub async fn an_event_is_new_in_one_lane<G: Ground>(ground: G) {
     let store = ground.handle().await;
     assert_eq!(Hand::claim(&store, 0).await.admit(&[arrival(1, 1)]).await, [New]);
     assert_eq!(Hand::claim(&store, 1).await.admit(&[arrival(1, 1)]).await, [Duplicate]);
+}
+
+/// Let in by two lanes side by side it is new in one of them, whichever; the other may have to do its unit again for it.
+pub async fn an_event_is_new_in_one_of_two_lanes_at_once<G: Ground>(ground: G) {
+    let [here, there] = [ground.handle().await, ground.handle().await];
+    for (numbers, other) in [(0..20, &here), (20..40, &there)] {
+        let (mut one, mut two) = (Hand::claim(&here, 0).await, Hand::claim(other, 1).await);
+        for number in numbers {
+            let (one, two) = tokio::join!(let_in(&mut one, number), let_in(&mut two, number));
+            let said = [one, two];
+            assert!(
+                said == [New, Duplicate] || said == [Duplicate, New],
+                "{number}: {said:?}"
+            );
+        }
+    }
+}
+
+/// What is said of an event in a unit that is durable.
+async fn let_in<S: Store>(hand: &mut Hand<S>, number: u64) -> Admission {
+    let once = async || {
+        let mut unit = hand.store.begin(hand.at, 0).await?;
+        let said = unit.admit(&[], &[arrival(number, 1)]).await?;
+        unit.commit().await.map(|()| said[0])
+    };
+    loop {
+        match once().await {
+            Ok(said) => {
+                hand.at.turn += 1;
+                return said;
+            }
+            Err(StoreError::Stale { .. } | StoreError::Undone) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
 }
 
 /// Within one batch, in whatever order the ids are: the first of an id is new.

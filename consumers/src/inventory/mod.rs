@@ -26,7 +26,7 @@ pub const EMITS: [EventType; 2] = [EventType::InventoryReserved, EventType::Inve
 /// What is remembered of each order, by order id.
 pub const RESERVATION: Entity<OrderRecord> = Entity::new("reservation", 0);
 
-/// Stock of each product, by product id. Orders of every lane meet here, so it is locked after what is an order's own.
+/// Stock of each product, by product id. Orders of every lane meet here, so it comes after what is an order's own.
 pub const STOCK: Entity<Stock> = Entity::shared("stock", 1);
 
 /// The inventory service.

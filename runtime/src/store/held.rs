@@ -1,7 +1,7 @@
 //! Rows that many lanes change, held in memory and written once for all units of a group.
 //!
 //! A batch changes most of the rows that all lanes share, so a group of twelve would write each of them twelve times.
-//! Nobody else writes the rows in it meanwhile: what is held is what the database says, and what the open transaction
+//! No service writes the rows in it meanwhile: what is held is what the database says, and what the open transaction
 //! will say.
 
 use std::sync::Arc;

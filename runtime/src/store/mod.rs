@@ -165,7 +165,8 @@ pub trait Unit: Send {
     /// See [`StoreError`].
     fn fire(&mut self, timers: &[Uuid]) -> impl Future<Output = Result<Vec<bool>, StoreError>> + Send;
 
-    /// Locks and loads rows, given in the order of locks. A row that does not exist comes back with version 0.
+    /// Loads rows, given in the order of locks. Nobody who keeps to this contract writes one of them until the unit ends. A row
+    /// that does not exist comes back with version 0.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -181,7 +182,8 @@ pub trait Unit: Send {
     /// Makes all of it durable. Returns when it is.
     ///
     /// # Errors
-    /// [`StoreError::Unknown`] if the answer was lost: ask [`Store::resolve`].
+    /// [`StoreError::Unknown`] if the answer was lost: ask [`Store::resolve`]. [`StoreError::Stale`] if a row that lanes share
+    /// was written by somebody else all the same: nothing of the unit happened.
     fn commit(self) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 

@@ -5,11 +5,11 @@ use std::collections::{HashMap, HashSet};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::get;
+use super::{get, stale};
 use crate::store::postgres::failure::Failure;
 use crate::store::postgres::redrive::{Redrive, Standing};
 use crate::store::postgres::session::{Session, Values};
-use crate::store::{Admission, Arrival, DeadRow, InboxCounts, InboxRow, StoreError};
+use crate::store::{Admission, Arrival, DeadRow, InboxCounts, InboxRow};
 
 const APPLIED: i16 = 0;
 const DEAD: i16 = 1;
@@ -99,7 +99,7 @@ async fn admit_new(session: &Session, arrivals: &[&Arrival], now: i64) -> Result
     let standing = standing(session, FOUND, &seen).await?;
     if standing.len() < seen.len() {
         // Forgotten between two statements: what was there is not there any more, and the next try says so.
-        return Err(stale());
+        return Err(stale("inbox"));
     }
     let mut hashes: HashMap<Uuid, [u8; 16]> = standing.iter().map(|(id, standing)| (*id, standing.hash)).collect();
     let mut judge = |arrival: &&Arrival| match hashes.get(&arrival.id) {
@@ -140,7 +140,7 @@ impl<'a> Entering<'a> {
         let values: Values = &[&self.ids, &self.hashes, &self.times, &self.now];
         match session.execute(ENTER_ALL, values).await {
             // Another transaction let it in since they were looked for.
-            Err(failure) if failure.is_taken("inbox") => Err(stale()),
+            Err(failure) if failure.is_taken("inbox") => Err(stale("inbox")),
             entered => Ok(entered? == self.ids.len() as u64),
         }
     }
@@ -179,14 +179,9 @@ async fn readmit(session: &Session, arrivals: &[&Arrival], now: i64) -> Result<V
     }
     let entered: Vec<&Arrival> = redrive.entered.iter().collect();
     if !entered.is_empty() && !Entering::new(&entered, now).all(session).await? {
-        return Err(stale());
+        return Err(stale("inbox"));
     }
     Ok(admissions)
-}
-
-fn stale() -> Failure {
-    let entity = "inbox".to_owned();
-    StoreError::Stale { entity }.into()
 }
 
 async fn standing(session: &Session, sql: &'static str, ids: &[Uuid]) -> Result<HashMap<Uuid, Standing>, Failure> {

@@ -46,6 +46,12 @@ fn counted(row: &Row, column: usize) -> Result<u64, Failure> {
     u64::try_from(number).map_err(|error| unreadable(row, column, error))
 }
 
+/// Somebody else has written a row of `entity` since it was looked at.
+fn stale(entity: &str) -> Failure {
+    let entity = entity.to_owned();
+    StoreError::Stale { entity }.into()
+}
+
 /// A value that this program never wrote.
 fn unreadable(row: &Row, column: usize, why: impl Into<Box<dyn Error>>) -> Failure {
     let name = row.columns().get(column).map_or("?", tokio_postgres::Column::name);

@@ -2,9 +2,8 @@
 
 use tokio_postgres::Row as SqlRow;
 
-use super::get;
+use super::{get, stale};
 use crate::rows::{Rank, RowKey, StoredRow, Version};
-use crate::store::StoreError;
 use crate::store::held::{Changed, json};
 use crate::store::postgres::failure::Failure;
 use crate::store::postgres::session::Session;
@@ -94,7 +93,7 @@ pub(in crate::store::postgres) async fn insert(session: &Session, rows: &[&Store
         .map(|row| json(row).map(|body| &**body))
         .collect::<Result<_, _>>()?;
     match session.execute(INSERT, &[&entity, &keys, &bodies]).await {
-        Err(failure) if failure.is_taken("state") => Err(stale(first.key.entity)),
+        Err(failure) if failure.is_taken("state") => Err(stale(entity)),
         written => written.map(drop),
     }
 }
@@ -121,17 +120,12 @@ pub(in crate::store::postgres) async fn update(
     if super::counted(&row, 0)? == keys.len() as u64 {
         return Ok(());
     }
-    Err(stale(entity))
+    Err(stale(entity.name))
 }
 
 /// From which version to which, as [`UPDATE`] takes it.
 const fn step(row: &Changed<'_>) -> i64 {
     row.replaces << CHANGES | (row.version - row.replaces)
-}
-
-fn stale(entity: Rank) -> Failure {
-    let entity = entity.name.to_owned();
-    StoreError::Stale { entity }.into()
 }
 
 #[cfg(test)]

@@ -140,7 +140,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting(
         "runtime.lane_buffered_bytes",
         FROM_THE_RUNTIME,
-        "fetched and not yet handled, of one lane",
+        "fetched and not yet handled, of one lane; unless it is said, no more than of all",
     ),
     setting(
         "runtime.in_flight_facts",
